@@ -1,0 +1,41 @@
+# Each target sets up what it needs in .venv, on a machine with Python 3.11 or later.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Installed first and alone, so that a CPU build which pip's configuration offers is taken.
+TORCH ?= torch>=2.9,<2.14
+
+.PHONY: demo test lint clean
+
+demo: $(VENV)/demo.stamp
+	@mkdir -p demo
+	@cd demo && set -e; run() { printf '\n\033[1m$$ ran-deploy %s\033[0m\n' "$$*"; ../$(BIN)/ran-deploy "$$@"; }; \
+	run export --arch att92 --samples ../models/samples; \
+	run quantize --onnx att92.onnx --precision fp16 --samples ../models/samples; \
+	run build --onnx att92_fp16.onnx; \
+	run verify att92.onnx att92_fp16.onnx --data ../models/samples; \
+	run predict --engine att92_fp16.onnx --top 3 ../models/samples; \
+	run bench --engine att92.onnx --batch 1,64; \
+	run inspect att92_fp16.plan; \
+	printf '\nThe files are in demo/, each with its manifest beside it.\n'
+
+test: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/demo.stamp: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,train,tensorrt-rtx]"
+	touch $@
+
+$(VENV)/dev.stamp: $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,openvino,train,tensorrt-rtx,dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist demo

@@ -1,0 +1,95 @@
+"""Parameters, multiply-adds and trunk depth of a network, without computing anything."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ran_deploy.arch.attention import SoftMask
+from ran_deploy.arch.registry import arch_names, create_model, layouts
+from ran_deploy.data.catalog import dataset_info
+from ran_deploy.resources import shipped_weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchSummary:
+    """One row of ``ran-deploy archs``."""
+
+    name: str
+    dataset: str
+    classes: int
+    input_size: int
+    """Height and width of the input, in pixels."""
+    params: int
+    """Trainable parameters; running statistics of batch normalization are not counted."""
+    macs: int
+    """Multiply-adds of convolutions and the classifier for one image; the paper calls them FLOPs."""
+    trunk_depth: int
+    """Weighted layers on the trunk: all but masks and projection shortcuts (paper, section 4.1)."""
+    weights: bool
+    """Whether trained weights ship with ran-deploy."""
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_macs(model: nn.Module, size: int) -> int:
+    """Return the multiply-adds of convolutions and linear layers for one size × size image."""
+    total = 0
+
+    def add(module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)  # noqa: S101
+        positions = output.shape[2] * output.shape[3] if output.ndim == 4 else 1
+        total += weight.numel() * positions
+
+    layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
+    hooks = [layer.register_forward_hook(add) for layer in layers]
+    try:
+        with torch.no_grad():
+            model.eval()(torch.empty(1, 3, size, size, device=next(model.parameters()).device))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return total
+
+
+def trunk_depth(model: nn.Module) -> int:
+    """Return the weighted layers on the trunk: convolutions and the classifier, without masks and shortcuts."""
+    masks = [name for name, module in model.named_modules() if isinstance(module, SoftMask)]
+    return sum(
+        isinstance(module, nn.Conv2d | nn.Linear)
+        and not name.endswith(".shortcut")
+        and not any(name.startswith(f"{mask}.") for mask in masks)
+        for name, module in model.named_modules()
+    )
+
+
+def summarize(arch: str, dataset: str) -> ArchSummary:
+    """Describe a network as it is built for a dataset.
+
+    Raises:
+        UsageError: An unknown arch or dataset.
+    """
+    info = dataset_info(dataset)
+    with torch.device("meta"):
+        model = create_model(arch, dataset)
+    return ArchSummary(
+        name=arch,
+        dataset=dataset,
+        classes=info.classes,
+        input_size=info.size,
+        params=count_parameters(model),
+        macs=count_macs(model, info.size),
+        trunk_depth=trunk_depth(model),
+        weights=shipped_weights(arch, dataset) is not None,
+    )
+
+
+def list_archs() -> list[ArchSummary]:
+    """Describe every registered network, in each of its layouts."""
+    datasets = {"cifar": "cifar10", "imagenet": "imagenet"}
+    return [summarize(name, datasets[layout]) for name in arch_names() for layout in layouts(name)]

@@ -1,0 +1,178 @@
+"""``pareto``: the accuracy, size and speed of a network's files in each runtime, and which of them are pointless."""
+
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ran_deploy.bench.domination import RULE
+from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.inputs import make_buffers, make_pool
+from ran_deploy.bench.interleave import SETTLE_MS, Rounds, measure_in_rounds
+from ran_deploy.bench.pareto_plot import check_plot, plot_pareto
+from ran_deploy.bench.pareto_points import Entry, Judged, int8_remarks, make_points
+from ran_deploy.bench.pareto_result import ParetoOptions, ParetoResult, Plane
+from ran_deploy.data.dataset import Dataset, Split
+from ran_deploy.data.open import open_dataset
+from ran_deploy.errors import MissingError, UsageError
+from ran_deploy.progress import Progress
+from ran_deploy.runtime.batching import check_positive
+from ran_deploy.runtime.evaluate import Tally, sample_count, spread_indices
+from ran_deploy.runtime.open import Runtime, open_engine
+from ran_deploy.runtime.paired import Classes, Flags
+
+
+def pareto(
+    engines: Sequence[Path],
+    *,
+    dataset: str,
+    data: Path | None = None,
+    split: Split = "test",
+    limit: int | None = None,
+    batch: int = 64,
+    runtimes: Sequence[Runtime] = ("onnxruntime", "openvino"),
+    rounds: int = 10,
+    duration_s: float = 3.0,
+    tolerance_points: float = 0.1,
+    threads: int | None = None,
+    trust: bool = False,
+    plot: Path | None = None,
+) -> ParetoResult:
+    """Measure a network's files in each runtime that is here, and mark those that another dominates.
+
+    Each file is opened once in each runtime; the same session gives accuracy and speed. All are open at once, which
+    takes memory, and are measured in turn, so that drift of the machine hits all alike.
+
+    Args:
+        engines: Files of one network, the one to compare with first, such as float32, FP16, INT8 by each method.
+        dataset: Name of the dataset.
+        data: Its folder; "synthetic" needs none.
+        split: "test" or "train".
+        limit: Use only that many images for the accuracy, spread evenly over the split.
+        batch: Batch size of the throughput; latency is measured at batch 1.
+        runtimes: Where to run each ``.onnx`` file; other files run in their own runtime.
+        rounds: How often each engine has its turn at each batch size.
+        duration_s: Least timed time of each engine at each batch size, over all rounds, in seconds.
+        tolerance_points: Percentage points that count as equally accurate.
+        threads: CPU threads; None: as the runtime thinks best.
+        trust: Open engines without a manifest.
+        plot: Draw the result into this ``.svg`` or ``.png`` file.
+
+    Raises:
+        UsageError: A file or the data are missing or do not fit each other, or an option is out of range.
+        IntegrityError: A file is damaged.
+        IncompatibleError: A file does not run in a runtime.
+        MissingError: None of the runtimes is installed, or what a file that is not ``.onnx`` needs.
+        GateError: An engine returned logits that are not finite.
+    """
+    options = ParetoOptions(
+        batch=batch,
+        runtimes=tuple(runtimes),
+        rounds=rounds,
+        duration_s=duration_s,
+        tolerance_points=tolerance_points,
+    )
+    paths = _checked(engines, limit, plot)
+    images = open_dataset(dataset, data, split)
+    environment = read_environment()
+    with contextlib.ExitStack() as stack:
+        entries, absent = _open_all(stack, paths, options.runtimes, threads=threads, trust=trust)
+        judged = _judge(entries, images, batch, limit)
+        planes: dict[Plane, list[Rounds]] = {
+            "latency": _measure(entries, 1, options),
+            "throughput": _measure(entries, batch, options),
+        }
+    points = make_points(entries, judged, planes, tolerance_points)
+    first = entries[0].session.contract.input
+    result = ParetoResult(
+        dataset=images.info.name,
+        split=images.split,
+        samples=judged[0].accuracy.samples,
+        points=points,
+        absent=absent,
+        remarks=tuple(int8_remarks(points)),
+        rule=RULE.format(tolerance=tolerance_points),
+        boundary=f"host: one synchronous run() call, {first.dtype} batch in, float32 logits out",
+        order=f"{rounds} rounds at each batch size, in each of which every point has one turn",
+        plot=None if plot is None else str(plot),
+        options=options,
+        environment=environment,
+    )
+    if plot is not None:
+        plot_pareto(result, plot)
+    return result
+
+
+def _checked(engines: Sequence[Path], limit: int | None, plot: Path | None) -> list[Path]:
+    paths = [Path(engine) for engine in engines]
+    if not paths or len({path.resolve() for path in paths}) != len(paths):
+        raise UsageError(f"{len(paths)} engines are given; expected one or more, none of them twice.")
+    if limit is not None:
+        check_positive("--limit", limit)
+    if plot is not None:
+        check_plot(plot)
+    return paths
+
+
+def _open_all(
+    stack: contextlib.ExitStack, paths: list[Path], runtimes: tuple[str, ...], *, threads: int | None, trust: bool
+) -> tuple[list[Entry], dict[str, str]]:
+    entries: list[Entry] = []
+    absent: dict[str, str] = {}
+    alike = len({path.stem for path in paths}) < len(paths)  # then only the whole path tells them apart
+    for path in paths:
+        for runtime in runtimes if path.suffix == ".onnx" else ("auto",):
+            if runtime in absent:
+                continue
+            try:
+                session = open_engine(path, threads=threads, trust=trust, runtime=runtime)  # type: ignore[arg-type]
+            except MissingError as error:
+                if runtime == "auto":
+                    raise
+                absent[runtime] = error.message
+                continue
+            stack.enter_context(session)
+            where = session.info.runtime if runtime == "auto" else runtime
+            entries.append(Entry(f"{path if alike else path.stem}, {where}", path, where, session))
+    if not entries:
+        raise MissingError(
+            f"None of the runtimes is on this machine: {' '.join(absent.values())}",
+            fix="Run: pip install 'ran-deploy[cpu,openvino]'",
+        )
+    return entries, absent
+
+
+def _judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) -> list[Judged]:
+    tallies = [Tally(entry.session, images) for entry in entries]
+    answers: list[list[tuple[Classes, Flags]]] = [[] for _ in entries]
+    with Progress("pareto, accuracy", sample_count(images, limit), "images") as progress:
+        for indices in spread_indices(images, batch, limit):
+            pixels = images.batch(indices)
+            for tally, answer in zip(tallies, answers, strict=True):
+                answer.append(tally.add(pixels, indices))
+            progress.advance(len(indices))
+    return [
+        Judged(
+            tally.result(),
+            np.concatenate([correct for _, correct in answer]),
+            np.concatenate([classes for classes, _ in answer]),
+        )
+        for tally, answer in zip(tallies, answers, strict=True)
+    ]
+
+
+def _measure(entries: list[Entry], batch: int, options: ParetoOptions) -> list[Rounds]:
+    fed = []
+    for entry in entries:
+        contract = entry.session.contract
+        pool, _ = make_pool(contract, (batch,), None)  # seeded: the same pixels for all
+        fed.append((entry.session, make_buffers(contract, pool, batch)))
+    with Progress(f"pareto, batch {batch}", options.rounds * len(entries), "turns") as progress:
+        return measure_in_rounds(
+            fed,
+            rounds=options.rounds,
+            turn_s=options.duration_s / options.rounds,
+            settle_ms=SETTLE_MS,
+            after_turn=lambda: progress.advance(1),
+        )

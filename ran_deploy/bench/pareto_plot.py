@@ -1,0 +1,243 @@
+"""The picture of a Pareto run: accuracy against latency and against throughput, with a key that names each point."""
+
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ran_deploy.bench.pareto_result import ParetoPoint, ParetoResult, Plane
+from ran_deploy.errors import UsageError
+from ran_deploy.files import atomic_path, require_writable
+from ran_deploy.optional import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, which colour-blind people tell apart; the shape of the marker names the runtime.
+_COLOURS = {"fp32": "#0072B2", "fp16": "#009E73", "int8": "#D55E00"}
+_OTHER_COLOUR = "#444444"
+_MARKERS = {"onnxruntime": "o", "openvino": "s", "openvino-bf16": "D", "torch": "^"}
+_OTHER_MARKER = "v"
+_TYPE_NAMES = {"fp32": "float32", "fp16": "FP16", "int8": "INT8"}
+_PLANES: tuple[Plane, ...] = ("latency", "throughput")
+_COLUMNS = (0.0, 0.035, 0.345, 0.46, 0.565, 0.67, 0.84)
+"""Where the key's columns begin, as shares of its width."""
+_ROW_INCHES = 0.235
+
+
+def check_plot(path: Path) -> None:
+    """Fail early, before a long measurement, if the plot could not be drawn.
+
+    Raises:
+        UsageError: The file is neither SVG nor PNG, or its folder cannot be written to.
+        MissingError: matplotlib is not installed.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.")
+    require("matplotlib", "The plot of accuracy against speed")
+    require_writable(path)
+
+
+def plot_pareto(result: ParetoResult, path: Path) -> None:
+    """Draw a result into an SVG or PNG file.
+
+    Filled points are on the front of their plane, hollow ones are dominated; the key says by which.
+
+    Raises:
+        UsageError: The file is neither SVG nor PNG, or cannot be written.
+        MissingError: matplotlib is not installed.
+    """
+    check_plot(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    key_inches = _ROW_INCHES * (len(result.points) + 1)
+    figure = Figure(figsize=(10.5, 5.9 + key_inches), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.08))
+    grid = figure.add_gridspec(3, 2, height_ratios=(0.28, 4.6, key_inches))
+    left = figure.add_subplot(grid[1, 0])
+    right = figure.add_subplot(grid[1, 1], sharey=left)
+    for axes, plane in ((left, _PLANES[0]), (right, _PLANES[1])):
+        _draw_plane(axes, result, plane)
+    left.set_ylabel("top-1 accuracy in %")
+    right.tick_params(labelleft=False)
+    figure.suptitle(_title(result), fontsize=12, fontweight="bold")
+    legend = figure.add_subplot(grid[0, :])
+    legend.set_axis_off()
+    legend.legend(handles=_legend(result), loc="center", ncols=8, frameon=False, fontsize=9)
+    _draw_key(figure.add_subplot(grid[2, :]), result)
+    figure.supxlabel(_caption(result), fontsize=8, color="#444444", ha="left", x=0.012)
+    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata={"Date": None} if _svg(path) else None)
+
+
+def _svg(path: Path) -> bool:
+    return path.suffix == ".svg"
+
+
+def _title(result: ParetoResult) -> str:
+    networks = sorted({Path(point.session.engine).stem for point in result.points}, key=len)
+    return f"{networks[0]}: accuracy against speed, {result.samples:,} images of {result.dataset} ({result.split})"
+
+
+def _caption(result: ParetoResult) -> str:
+    first, machine = result.points[0], result.environment
+    low, high = first.top1_ci95
+    threads = sorted({point.session.threads for point in result.points})
+    return (
+        f"Vertical bars: 95% interval of the difference in accuracy from point 1 on the same images "
+        f"(point 1: {first.top1:.2f}%, 95% interval {low:.2f} to {high:.2f}).\n"
+        f"Horizontal bars: slowest to fastest of {result.options.rounds} interleaved rounds. "
+        f"Filled: on the front (dashed). Hollow: dominated; "
+        f"{result.options.tolerance_points:g} points count as equal.\n"
+        f"{machine.cpu}, {machine.cpus} CPUs, {'/'.join(map(str, threads))} threads"
+    )
+
+
+def _draw_plane(axes: "Axes", result: ParetoResult, plane: Plane) -> None:
+    points, first = result.points, result.points[0]
+    batch = points[0].speed(plane).batch
+    axes.set_xlabel(
+        f"median latency at batch {batch}, in ms  (left is better)"
+        if plane == "latency"
+        else f"throughput at batch {batch}, in images per second  (right is better)"
+    )
+    front = sorted((_x(point, plane), point.top1) for point in points if not point.speed(plane).dominated_by)
+    axes.plot(*zip(*front, strict=True), color="#bbbbbb", lw=1.2, ls="--", zorder=1)
+    for number, point in enumerate(points, start=1):
+        colour, marker = _style(point)
+        hollow = bool(point.speed(plane).dominated_by)
+        x, (slow, fast) = _x(point, plane), _spread(point, plane)
+        low, high = (first.top1 + edge for edge in point.difference_ci95)
+        axes.errorbar(
+            x,
+            point.top1,
+            xerr=[[max(0.0, x - slow)], [max(0.0, fast - x)]],
+            yerr=None if number == 1 else [[point.top1 - low], [high - point.top1]],
+            fmt=marker,
+            color=colour,
+            markerfacecolor="white" if hollow else colour,
+            markersize=8,
+            markeredgewidth=1.6,
+            elinewidth=1.0,
+            capsize=2.5,
+            alpha=0.95,
+            zorder=2 if hollow else 3,
+        )
+    axes.margins(x=0.12, y=0.14)
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_xlim(left=0)
+    _number(axes, [(_x(point, plane), point.top1, _style(point)[0]) for point in points])
+
+
+def _number(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
+    """Write each point's number beside it, at the first of eight places that no other number or point takes."""
+    offsets = [(9, 7), (9, -13), (-15, 7), (-15, -13), (12, -3), (-19, -3), (9, 19), (-15, -25)]
+    axes.get_figure().draw_without_rendering()  # type: ignore[union-attr]  # lays out, so that pixels are known
+    scale = axes.get_figure().get_dpi() / 72  # type: ignore[union-attr]
+    taken = [tuple(value / scale for value in axes.transData.transform((x, y))) for x, y, _ in points]
+    for number, ((_, __, colour), (x, y)) in enumerate(zip(points, list(taken), strict=True), start=1):
+        free = (
+            offset
+            for offset in offsets
+            if all(abs(x + offset[0] + 4 - a) > 10 or abs(y + offset[1] + 4 - b) > 11 for a, b in taken)
+        )
+        dx, dy = next(itertools.chain(free, iter(offsets)))
+        taken.append((x + dx + 4, y + dy + 4))
+        axes.annotate(
+            str(number),
+            points[number - 1][:2],
+            xytext=(dx, dy),
+            textcoords="offset points",
+            fontsize=9,
+            fontweight="bold",
+            color=colour,
+            zorder=4,
+        )
+
+
+def _draw_key(axes: "Axes", result: ParetoResult) -> None:
+    axes.set_axis_off()
+    axes.set(xlim=(0, 1), ylim=(len(result.points) + 1, 0))
+    batch = result.points[0].throughput.batch
+    _row(
+        axes,
+        0,
+        ("", "file, runtime", "top-1", "batch 1", f"batch {batch}", "dominated, batch 1", f"dominated, batch {batch}"),
+        bold=True,
+    )
+    axes.axhline(1.0, color="#bbbbbb", lw=0.8)
+    numbers = {point.name: str(number) for number, point in enumerate(result.points, start=1)}
+    for number, point in enumerate(result.points, start=1):
+        cells = (
+            str(number),
+            point.name,
+            f"{point.top1:.2f}%",
+            f"{point.latency.p50_ms:.3g} ms",
+            f"{point.throughput.images_per_s:,.0f}/s",
+            *(_verdict(point, plane, numbers) for plane in _PLANES),
+        )
+        _row(axes, number, cells, colour=_style(point)[0])
+
+
+def _row(axes: "Axes", row: int, cells: tuple[str, ...], *, bold: bool = False, colour: str = "black") -> None:
+    for column, (text, x) in enumerate(zip(cells, _COLUMNS, strict=False)):
+        numeric = 2 <= column <= 4
+        axes.text(
+            _COLUMNS[column + 1] - 0.02 if numeric else x,
+            row + 0.5,
+            text,
+            ha="right" if numeric else "left",
+            va="center",
+            fontsize=9,
+            fontweight="bold" if bold or column == 0 else "normal",
+            color=colour if column == 0 else "black",
+        )
+
+
+def _verdict(point: ParetoPoint, plane: Plane, numbers: dict[str, str]) -> str:
+    """Return what dominates a point, by numbers: at most three, the key has no room for all."""
+    above = [numbers[name] for name in point.speed(plane).dominated_by]
+    return f"by {', '.join(above[:3])}{' …' if len(above) > 3 else ''}" if above else "no"
+
+
+def _legend(result: ParetoResult) -> list[Any]:
+    from matplotlib.lines import Line2D
+
+    kinds = list(dict.fromkeys(point.asked for point in result.points))
+    runtimes = list(dict.fromkeys(_runtime(point) for point in result.points))
+    return [
+        *(
+            Line2D(
+                [],
+                [],
+                ls="",
+                marker="o",
+                ms=8,
+                color=_COLOURS.get(kind, _OTHER_COLOUR),
+                label=_TYPE_NAMES.get(kind, kind),
+            )
+            for kind in kinds
+        ),
+        *(
+            Line2D([], [], ls="", marker=_MARKERS.get(name, _OTHER_MARKER), ms=8, color="#888888", label=name)
+            for name in runtimes
+        ),
+    ]
+
+
+def _runtime(point: ParetoPoint) -> str:
+    return point.name.rpartition(", ")[2]
+
+
+def _style(point: ParetoPoint) -> tuple[str, str]:
+    return _COLOURS.get(point.asked, _OTHER_COLOUR), _MARKERS.get(_runtime(point), _OTHER_MARKER)
+
+
+def _x(point: ParetoPoint, plane: Plane) -> float:
+    return point.latency.p50_ms if plane == "latency" else point.throughput.images_per_s
+
+
+def _spread(point: ParetoPoint, plane: Plane) -> tuple[float, float]:
+    values = point.latency.round_p50_ms if plane == "latency" else point.throughput.round_images_per_s
+    return min(values), max(values)

@@ -1,0 +1,104 @@
+"""The ``ran-deploy`` command: one verb for each public function."""
+
+import importlib
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from ran_deploy import __version__
+from ran_deploy.cli.output import emit_error, note
+from ran_deploy.errors import RanDeployError, UsageError
+
+_HELP = "Residual Attention Networks from trained weights to engines that a service can trust."
+_PANELS = {
+    "Make": ("train", "export", "quantize", "build"),
+    "Measure": ("verify", "eval", "bench", "pareto", "sensitivity", "inspect"),
+    "Use": ("predict",),
+    "Look up": ("archs", "data"),
+}
+
+INTERRUPTED = 130
+"""The exit code of Ctrl-C; typer itself turns the exception into it."""
+
+app = typer.Typer(name="ran-deploy", no_args_is_help=True, pretty_exceptions_enable=False, help=_HELP)
+
+
+def _version(value: bool) -> None:
+    if value:
+        sys.stdout.write(f"ran-deploy {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Residual Attention Networks from trained weights to engines that a service can trust."""
+
+
+def _register() -> None:
+    for panel, verbs in _PANELS.items():
+        for verb in verbs:
+            module = importlib.import_module(f"ran_deploy.cli.{verb}")
+            register = app.command(verb, rich_help_panel=panel, epilog=module.EPILOG, no_args_is_help=verb != "archs")
+            register(getattr(module, f"{verb}_command"))
+
+
+_register()
+
+
+def main() -> None:
+    """Run the command line and exit with the documented code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code; errors become one line of cause and one of fix."""
+    as_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        code = app(arguments, prog_name="ran-deploy", standalone_mode=False)
+    except RanDeployError as error:
+        if debug:
+            traceback.print_exc()
+        emit_error(error, as_json=as_json)
+        return error.exit_code
+    except TyperException as error:
+        return _refuse(error, arguments, as_json=as_json)
+    except typer.Abort:
+        code = INTERRUPTED
+    except BrokenPipeError:
+        # The reader of stdout went away (| head); keep the interpreter from complaining when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if debug:
+            traceback.print_exc()
+        problem = RanDeployError(
+            f"ran-deploy failed inside: {type(error).__name__}: {error}",
+            fix="Please report this; run again with `ran-deploy --debug …` for the traceback.",
+        )
+        emit_error(problem, as_json=as_json)
+        return problem.exit_code
+    if code == INTERRUPTED:
+        note("interrupted; nothing was left half written")
+    return code if isinstance(code, int) else 0
+
+
+def _refuse(error: TyperException, arguments: list[str], *, as_json: bool) -> int:
+    message = error.format_message()
+    verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+    if message:  # empty: the help was printed for a command without arguments
+        problem = UsageError(message, fix=f"See: ran-deploy {verb} --help".replace("  ", " "))
+        emit_error(problem, as_json=as_json)
+    return UsageError.exit_code
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,110 @@
+"""``ran-deploy build``: from an ONNX file, or a network's name, to a TensorRT plan."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.errors import UsageError
+from ran_deploy.optional import require
+from ran_deploy.progress import duration
+
+EPILOG = """Examples:
+
+ran-deploy build --onnx att92_fp16.onnx
+
+ran-deploy build --arch att92 --precision fp16 --targets sm86,sm89
+"""
+
+_MIB = 1 << 20
+_SOURCE = "Source"
+_PROFILE = "Batch sizes"
+
+
+def build_command(
+    onnx: Annotated[Path | None, typer.Option("--onnx", help="The ONNX file.", rich_help_panel=_SOURCE)] = None,
+    arch: Annotated[str | None, typer.Option(help="Or a network, exported first.", rich_help_panel=_SOURCE)] = None,
+    dataset: Annotated[
+        str, typer.Option(help="With --arch: the network's dataset.", rich_help_panel=_SOURCE)
+    ] = "cifar10",
+    precision: Annotated[
+        Literal["fp32", "fp16"] | None, typer.Option(help="With --arch (default: fp32).", rich_help_panel=_SOURCE)
+    ] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="With --arch: its weights (default: shipped).", rich_help_panel=_SOURCE)
+    ] = None,
+    random_weights: Annotated[
+        bool, typer.Option("--random-weights", help="With --arch: random weights.", rich_help_panel=_SOURCE)
+    ] = False,
+    samples: Annotated[
+        Path | None, typer.Option(help="With --arch: images for the parity checks.", rich_help_panel=_SOURCE)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "--saveEngine", help="The plan (default: beside the ONNX file).")
+    ] = None,
+    flavour: Annotated[
+        Literal["auto", "tensorrt", "tensorrt-rtx"],
+        typer.Option(help="auto: the full TensorRT where it and a GPU are there, else TensorRT-RTX."),
+    ] = "auto",
+    targets: Annotated[
+        str | None, typer.Option(help="TensorRT-RTX: GPUs such as sm86,sm89 (default: sm80 and later).")
+    ] = None,
+    min_batch: Annotated[int, typer.Option(help="Smallest batch.", rich_help_panel=_PROFILE)] = 1,
+    opt_batch: Annotated[
+        int | None, typer.Option(help="Batch to tune for (default: 8).", rich_help_panel=_PROFILE)
+    ] = None,
+    max_batch: Annotated[int, typer.Option(help="Largest batch.", rich_help_panel=_PROFILE)] = 64,
+    optimization_level: Annotated[
+        int, typer.Option("--builder-optimization-level", "--builderOptimizationLevel", help="Effort, 0 to 5.")
+    ] = 3,
+    workspace_mib: Annotated[int | None, typer.Option(help="Most scratch memory, in MiB (default: no limit).")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Build a TensorRT plan; its layers' real types are checked against the precision asked for."""
+    if onnx is not None and (precision or checkpoint or random_weights or samples):
+        raise UsageError(
+            "--precision, --checkpoint, --random-weights and --samples go with --arch; an ONNX file has its precision.",
+            fix="Convert it first: ran-deploy quantize --onnx FILE --precision fp16",
+        )
+    from ran_deploy.engine.build import BuildOptions, build_engine
+    from ran_deploy.engine.profile import make_profile
+
+    options = BuildOptions(
+        flavour=flavour,
+        profile=make_profile(min_batch, opt_batch, max_batch),
+        targets=tuple(target.strip().lower() for target in targets.split(",")) if targets else (),
+        optimization_level=optimization_level,
+        workspace_bytes=None if workspace_mib is None else workspace_mib * _MIB,
+    )
+    if onnx is not None and arch is None:
+        result = build_engine(onnx, out=out, options=options)
+    elif arch is not None and onnx is None:
+        require("torch", "ran-deploy build --arch")
+        from ran_deploy.engine.pipeline import build_for_arch
+
+        result = build_for_arch(
+            arch,
+            dataset=dataset,
+            precision=precision or "fp32",
+            out=out,
+            checkpoint=checkpoint,
+            random_weights=random_weights,
+            samples=samples,
+            options=options,
+        )
+    else:
+        raise UsageError("Give either --onnx or --arch.", fix="See: ran-deploy build --help")
+    manifest = result.manifest
+    if result.reused:
+        note(f"{result.path} was built from the same inputs already; it is used again")
+    elif manifest.precision.kept:
+        note(f"left in float32, for their range: {', '.join(manifest.precision.kept)}")
+    lines = [f"{result.path}  {manifest.size_bytes / 1e6:.1f} MB in {duration(result.elapsed_s)}"]
+    if build := manifest.build:
+        lines.append(f"built by   {build.flavour} {build.version} for {', '.join(build.targets)}")
+        sizes = build.profile
+        lines.append(f"batch      {sizes.min_batch} to {sizes.max_batch}, tuned for {sizes.opt_batch}")
+    obtained = ", ".join(f"{count} {name}" for name, count in manifest.precision.obtained.items())
+    lines.append(f"precision  {manifest.precision.asked} asked for; convolutions and classifier: {obtained}")
+    emit(result, "build/v1", as_json=as_json, lines=lines)

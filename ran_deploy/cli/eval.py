@@ -1,0 +1,90 @@
+"""``ran-deploy eval``: the accuracy of an engine."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ran_deploy.cli.engine_options import BatchSize, Engine, Fallback, Runtime, Threads, Trust
+from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.errors import UsageError
+
+if TYPE_CHECKING:
+    from ran_deploy.runtime.evaluate import EvalResult
+
+EPILOG = """Examples:
+
+ran-deploy eval --engine att92.onnx --dataset cifar10 --data DIR
+
+ran-deploy eval --engine att92_int8.onnx --against att92.onnx --dataset cifar10 --data DIR
+"""
+
+
+def eval_command(
+    engine: Engine,
+    dataset: Annotated[str, typer.Option(help="cifar10, cifar100, imagenet, tiny-imagenet or synthetic.")],
+    data: Annotated[Path | None, typer.Option(help="The dataset's folder.")] = None,
+    against: Annotated[
+        Path | None, typer.Option(help="A reference engine to compare with, on the same images.")
+    ] = None,
+    max_drop: Annotated[
+        float | None,
+        typer.Option(help="With --against: points that the engine may lose; else 0.1 for fp16, 0.5 for int8."),
+    ] = None,
+    split: Annotated[Literal["test", "train"], typer.Option(help="The part of the dataset.")] = "test",
+    limit: Annotated[int | None, typer.Option(help="Use only that many images, spread evenly over the split.")] = None,
+    batch: BatchSize = 64,
+    threads: Threads = None,
+    trust: Trust = False,
+    fallback: Fallback = False,
+    runtime: Runtime = "auto",
+    as_json: JsonFlag = False,
+) -> None:
+    """Measure an engine's accuracy on a labelled dataset, alone or against another engine on the same images."""
+    from ran_deploy.runtime.against import evaluate_against
+    from ran_deploy.runtime.evaluate import evaluate
+
+    measure = evaluate
+    if against is not None:
+        measure = partial(evaluate_against, reference=against, max_drop=max_drop)
+    elif max_drop is not None:
+        raise UsageError("--max-drop limits the drop against a reference.", fix="Name the reference with --against.")
+    result = measure(
+        engine,
+        dataset=dataset,
+        data=data,
+        split=split,
+        batch=batch,
+        limit=limit,
+        threads=threads,
+        trust=trust,
+        fallback=fallback,
+        runtime=runtime,
+    )
+    low, high = result.top1_ci95
+    lines = [f"{result.engine}  {result.runtime}, {result.samples:,} images of {result.dataset} ({result.split})"]
+    lines.append(f"top-1  {result.top1:.2f}%  (95% interval {low:.2f} to {high:.2f})")
+    if result.top5 is not None:
+        lines.append(f"top-5  {result.top5:.2f}%")
+    emit(result, "eval/v1", as_json=as_json, lines=[*lines, *_against_lines(result)])
+
+
+def _against_lines(result: "EvalResult") -> list[str]:
+    from ran_deploy.runtime.against import AgainstResult
+
+    if not isinstance(result, AgainstResult):
+        return []
+    reference, paired, gate = result.against.reference, result.against.paired, result.against.gate
+    low, high = paired.difference_ci95
+    lines = [
+        f"against {reference.engine}  {reference.runtime}, {reference.top1:.2f}%",
+        f"difference  {paired.difference_points:+.2f} points  (95% interval {low:+.2f} to {high:+.2f})",
+        f"disagreement  {paired.only_reference_right} images lost, {paired.only_candidate_right} won "
+        f"(McNemar p {paired.mcnemar_p:.2g}); same class on {paired.agreement:.2f}%",
+    ]
+    if gate is not None and gate.verdict == "UNDECIDED":
+        note(f"warning: {gate.summary}")
+    elif gate is not None:
+        lines.append(gate.summary)
+    return lines

@@ -1,0 +1,194 @@
+"""``ran-deploy inspect``: what an engine's file is, and for a Q/DQ model what is wrong with it."""
+
+import textwrap
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.errors import GateError, IntegrityError
+
+if TYPE_CHECKING:
+    from ran_deploy.engine.inspect import InspectReport
+    from ran_deploy.manifest import Manifest
+    from ran_deploy.quant.finding import Finding
+
+EPILOG = """Examples:
+
+ran-deploy inspect att92_fp16.plan
+
+ran-deploy inspect --lint att92_int8.onnx
+"""
+
+_WIDTH = 110
+_LABEL = 13
+_NAMED = 3
+_DYNAMIC = -1
+_GLUE = "\N{NO-BREAK SPACE}"
+"""Keeps a count on one line with its name until the text is wrapped."""
+_KINDS = {"checkpoint": "checkpoint", "onnx": "ONNX model", "plan": "TensorRT plan"}
+
+
+def inspect_command(
+    file: Annotated[Path, typer.Argument(help="A .onnx, .safetensors or .plan file.", show_default=False)],
+    lint: Annotated[bool, typer.Option("--lint", help="Check the Q/DQ nodes of an ONNX model for TensorRT.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Show what a file and its manifest say; nothing is run. Exit code 5 where they do not fit together."""
+    from ran_deploy.engine.inspect import inspect_file
+
+    report = inspect_file(file, lint=lint)
+    emit(report, "inspect/v1", as_json=as_json, lines=report_lines(report))
+    if report.matches_manifest is False:
+        note(f"error: {file} is not the file that its manifest describes: it was changed or replaced.")
+        raise typer.Exit(IntegrityError.exit_code)
+    if errors := sum(finding.severity == "error" for finding in report.findings or ()):
+        note(f"error: {errors} breaches of the rules make TensorRT refuse the model or compute something else.")
+        raise typer.Exit(GateError.exit_code)
+
+
+def report_lines(report: "InspectReport") -> list[str]:
+    """Lay a report out for a person: one fact a line, wrapped, the empty ones left out."""
+    fits = {True: "as its manifest says", False: "NOT the one in its manifest", None: "no manifest beside it"}
+    rows = [("sha256", f"{report.sha256[:16]}…  {fits[report.matches_manifest]}")]
+    rows.append(("network", _network(report)))
+    rows += _file_rows(report)
+    if report.manifest is not None:
+        rows += _manifest_rows(report.manifest, with_contract=report.onnx is None)
+    lines = [f"{report.path}  {_KINDS[report.kind]}, {_bytes(report.size_bytes)}"]
+    for name, text in rows:
+        lines += _wrapped(name, text)
+    if report.findings is not None:
+        lines += _lint_lines(report.findings)
+    return lines
+
+
+def _network(report: "InspectReport") -> str:
+    if (manifest := report.manifest) is not None:
+        options = f" ({_scalars(manifest.options)})" if manifest.options else ""
+        name = f"{manifest.arch or 'not from the registry'}{options}"
+        return f"{name}, {manifest.dataset}, {len(manifest.contract.labels)} classes, {manifest.weights} weights"
+    if report.checkpoint is not None and report.checkpoint.network:
+        return _scalars(report.checkpoint.network)
+    return "unknown without a manifest"
+
+
+def _file_rows(report: "InspectReport") -> list[tuple[str, str]]:
+    rows = []
+    if (onnx := report.onnx) is not None:
+        rows += [("input", _tensor(value.name, value.dtype, value.shape)) for value in onnx.inputs]
+        rows += [("output", _tensor(value.name, value.dtype, value.shape)) for value in onnx.outputs]
+        rows.append(("format", f"opset {onnx.opset}, IR {onnx.ir_version}, written by {onnx.producer}"))
+        rows.append(("parameters", f"{onnx.parameters:,}"))
+        rows.append(("nodes", f"{sum(onnx.operators.values())}: {_counts(onnx.operators)}"))
+        kinds = (f"{operator}: {_counts(types)}" for operator, types in onnx.compute.items())
+        rows.append(("compute", " · ".join(kinds) or "no convolution or product"))
+    if (checkpoint := report.checkpoint) is not None:
+        rows.append(("parameters", f"{checkpoint.parameters:,} in {checkpoint.tensors} tensors"))
+        rows.append(("types", _counts(checkpoint.dtypes)))
+    if (plan := report.plan) is not None:
+        targets = f", targets {', '.join(plan.targets)}" if plan.targets else ""
+        rows.append(("header", f"version {plan.version}{targets} (undocumented bytes: a hint)"))
+    return rows
+
+
+def _manifest_rows(manifest: "Manifest", *, with_contract: bool) -> Iterable[tuple[str, str]]:
+    contract, precision, build = manifest.contract, manifest.precision, manifest.build
+    if with_contract:
+        for side, spec in (("input", contract.input), ("output", contract.output)):
+            yield side, _tensor(spec.name, spec.dtype, spec.shape)
+    rule = contract.preprocessing
+    yield "images", f"{_resizing(rule.resize, rule.size)}, {rule.interpolation}, {contract.input.layout}"
+    kept = f"; kept in float: {_some(precision.kept)}" if precision.kept else ""
+    yield "precision", f"{precision.asked} asked for; obtained: {_counts(precision.obtained) or 'not counted'}{kept}"
+    if build is not None:
+        sizes = build.profile
+        where = f"on {build.gpu}" if build.gpu else "without a GPU"
+        yield "build", f"{build.flavour} {build.version} for {', '.join(build.targets)}, {where}"
+        yield "batch", f"{sizes.min_batch} to {sizes.max_batch}, tuned for {sizes.opt_batch}"
+    for name in ("calibration", "parity", "accuracy"):
+        if found := getattr(manifest, name):
+            yield name, _scalars(found)
+    for parent in manifest.parents:
+        yield "made from", f"{parent.role} {parent.name}  {parent.sha256[:16]}…"
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    yield "made", " with ".join(part for part in (manifest.created, versions) if part)
+    if manifest.command:
+        yield "command", manifest.command
+
+
+def _lint_lines(findings: "tuple[Finding, ...]") -> list[str]:
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.severity, finding.rule), []).append(finding)
+    lines = _wrapped("lint", _lint_summary(findings))
+    for (severity, rule), found in groups.items():
+        first = found[0]
+        count = f" × {len(found)}" if len(found) > 1 else ""
+        lines.append(f"{severity:<{_LABEL}}{rule}{count}")
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        lines += _wrapped("", f"{first.node}{more}: {first.message}" if first.node else first.message)
+        lines += _wrapped("", f"fix: {first.fix}")
+    return lines
+
+
+def _lint_summary(findings: "tuple[Finding, ...]") -> str:
+    counts = {kind: sum(finding.severity == kind for finding in findings) for kind in ("error", "warning", "info")}
+    named = [f"{count} {kind}{'s' if count > 1 and kind != 'info' else ''}" for kind, count in counts.items() if count]
+    return ", ".join(named) or "every rule is kept"
+
+
+def _wrapped(name: str, text: str) -> list[str]:
+    lines = textwrap.wrap(
+        text,
+        _WIDTH,
+        initial_indent=f"{name:<{_LABEL}}",
+        subsequent_indent=" " * _LABEL,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace(_GLUE, " ") for line in lines]
+
+
+def _tensor(name: str, dtype: str, shape: Iterable[int | str]) -> str:
+    sides = ("N" if side == _DYNAMIC else str(side) for side in shape)
+    return f"{name}  {dtype} [{' × '.join(sides)}]"
+
+
+def _resizing(resize: int | None, size: int) -> str:
+    if resize is None:
+        return f"resized to {size} × {size}"
+    return f"shorter side to {resize}, centre crop {size} × {size}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count}{_GLUE}{name}" for name, count in counts.items())
+
+
+def _some(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _scalars(values: Mapping[str, Any]) -> str:
+    """The plain values and intervals of a mapping; longer lists and nested mappings are left to ``--json``."""
+    texts = ((name, _scalar(value)) for name, value in values.items())
+    return ", ".join(f"{name} {text}" for name, text in texts if text)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(end, float) for end in value):
+        return f"{_scalar(value[0])} to {_scalar(value[1])}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):  # 64 characters: a hash
+        return f"{value[:16]}…" if len(value) == 64 else value
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4g}" if isinstance(value, float) else ""
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:,} bytes"

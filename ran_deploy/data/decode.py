@@ -1,0 +1,128 @@
+"""Decode image files that nobody vouches for: bounded in size, quiet, and with one error for whatever is wrong."""
+
+import contextlib
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from ran_deploy.errors import IntegrityError, UsageError
+from ran_deploy.files import require_file
+
+MAX_PIXELS = 64 * 1024 * 1024
+"""Images of more pixels are refused: they are decompression bombs or mistakes."""
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "WEBP")
+"""The formats that are read; Pillow knows others, some of which start programs or large libraries."""
+
+_ORIENTATION_TAG = 0x0112
+_ORIENTATIONS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What undoes each EXIF orientation (EXIF 2.32, tag 0x0112); 1 and anything else: nothing."""
+
+
+def decode_image(path: Path) -> Image.Image:
+    """Decode an image file (of an animation, the first frame) to RGB, upright.
+
+    The size is checked before any pixel is decoded.
+
+    Raises:
+        UsageError: The file is missing, has more than :data:`MAX_PIXELS` pixels or floating-point samples.
+        IntegrityError: The file is empty, truncated, or not an image of the known formats.
+    """
+    require_file(path, what="image")
+    try:
+        with _quiet_pillow(), Image.open(path, formats=FORMATS) as image:
+            _check_size(image)
+            return to_rgb(image)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", fix=error.fix) from error
+    except Image.DecompressionBombError as error:
+        raise UsageError(f"{path}: {error} At most {MAX_PIXELS} are read.", fix="Make it smaller.") from error
+    except UnidentifiedImageError as error:
+        raise IntegrityError(
+            f"{path} is not an image of a known format ({', '.join(FORMATS)}).", fix="Check or convert the file."
+        ) from error
+    except Exception as error:  # a damaged file can make the decoders raise nearly anything
+        raise IntegrityError(
+            f"{path} cannot be read as an image: {error}.", fix="Check or replace the file."
+        ) from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return an image as RGB, turned upright as its EXIF says.
+
+    Grey is repeated, 16-bit samples keep their high byte, transparency is dropped (the colour under it counts),
+    CMYK is converted without a colour profile.
+
+    Raises:
+        UsageError: The samples are floating-point.
+    """
+    image.load()
+    upright = _upright(image)
+    if upright.mode == "F":
+        raise UsageError("floating-point samples have no defined range.", fix="Convert the image to 8 bits.")
+    if upright.mode.startswith("I"):
+        # Pillow would clip instead of scale.
+        samples = np.asarray(upright).astype(np.int64) >> 8
+        upright = Image.fromarray(np.clip(samples, 0, 255).astype(np.uint8))
+    elif upright.mode == "P" and "transparency" in upright.info:
+        upright = upright.convert("RGBA")
+    rgb = upright.convert("RGB")
+    rgb.info = {}  # or the orientation would be applied again
+    return rgb
+
+
+def _check_size(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise UsageError(
+            f"the image has {image.width}×{image.height} pixels; at most {MAX_PIXELS} are read.", fix="Make it smaller."
+        )
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(_ORIENTATION_TAG)
+    except Exception:  # damaged metadata says nothing of the pixels
+        return image
+    transpose = _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
+    return image if transpose is None else image.transpose(transpose)
+
+
+class _Users:
+    """How many threads are decoding; the first turns Pillow's warnings off, the last restores the filters."""
+
+    lock = threading.Lock()
+    count = 0
+    filters: "warnings.catch_warnings[None] | None" = None
+
+
+@contextlib.contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Keep Pillow's warnings (large images, odd metadata) from the user: what matters is raised as an error.
+
+    Filters are process-wide, so threads that each saved and restored them would undo one another's work.
+    """
+    with _Users.lock:
+        if _Users.count == 0:
+            _Users.filters = warnings.catch_warnings()
+            _Users.filters.__enter__()
+            warnings.filterwarnings("ignore", module=r"PIL(\.|$)")
+        _Users.count += 1
+    try:
+        yield
+    finally:
+        with _Users.lock:
+            _Users.count -= 1
+            if _Users.count == 0 and _Users.filters is not None:
+                _Users.filters.__exit__(None, None, None)
+                _Users.filters = None

@@ -1,0 +1,122 @@
+"""The one definition of preprocessing: from any image file to the tensor that an engine takes.
+
+numpy and Pillow only, so that services need nothing else. The rule: RGB, orientation as stored in EXIF,
+Pillow's antialiased bilinear resize, centre crop, uint8 [N, H, W, 3]; normalization is (x/255 - mean)/std.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ran_deploy.data.dataset import Images
+from ran_deploy.data.decode import MAX_PIXELS, decode_image, to_rgb
+from ran_deploy.errors import UsageError
+from ran_deploy.files import require_file
+from ran_deploy.manifest import Contract, Preprocessing
+
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
+"""File names that folders are searched for."""
+
+
+def load_image(path: Path, rule: Preprocessing) -> Images:
+    """Decode an image file and bring it to model size.
+
+    Returns:
+        uint8 [size, size, 3].
+
+    Raises:
+        UsageError: The file is missing, has more than :data:`MAX_PIXELS` pixels, or is too elongated.
+        IntegrityError: The file is empty, truncated, or not an image.
+    """
+    rgb = decode_image(path)
+    try:
+        return _fit(rgb, rule)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error.message}", fix=error.fix) from error
+
+
+def to_model_size(image: Image.Image, rule: Preprocessing) -> Images:
+    """Convert to RGB, resize and centre-crop.
+
+    With ``rule.resize`` the shorter side becomes that many pixels and the longer keeps the proportion, rounded
+    half to even; the crop starts at half the surplus, rounded down. Else both sides become ``rule.size``.
+
+    Args:
+        image: A Pillow image of any mode and size.
+        rule: The preprocessing of the contract.
+
+    Returns:
+        uint8 [size, size, 3].
+
+    Raises:
+        UsageError: The image is so elongated that its resized form has more than :data:`MAX_PIXELS` pixels.
+    """
+    return _fit(to_rgb(image), rule)
+
+
+def _fit(rgb: Image.Image, rule: Preprocessing) -> Images:
+    size = rule.size
+    if rule.resize is None:
+        return np.asarray(_resized(rgb, size, size), dtype=np.uint8)
+    shorter = min(rgb.size)
+    width, height = (max(size, round(side * rule.resize / shorter)) for side in rgb.size)
+    if width * height > MAX_PIXELS:
+        raise UsageError(
+            f"an image of {rgb.width}×{rgb.height} would be resized to {width}×{height}; "
+            f"at most {MAX_PIXELS} pixels are allowed.",
+            fix="Crop it to the part that matters.",
+        )
+    scaled = _resized(rgb, width, height)
+    left, top = (width - size) // 2, (height - size) // 2
+    return np.asarray(scaled.crop((left, top, left + size, top + size)), dtype=np.uint8)
+
+
+def _resized(rgb: Image.Image, width: int, height: int) -> Image.Image:
+    return rgb if rgb.size == (width, height) else rgb.resize((width, height), Image.Resampling.BILINEAR)
+
+
+def load_images(paths: Sequence[Path], rule: Preprocessing) -> Images:
+    """Load several images: uint8 [N, size, size, 3]. Raises as :func:`load_image`."""
+    images: Images = np.empty((len(paths), rule.size, rule.size, 3), dtype=np.uint8)
+    for place, path in enumerate(paths):
+        images[place] = load_image(path, rule)
+    return images
+
+
+def find_images(paths: Sequence[Path]) -> list[Path]:
+    """Return the image files among ``paths``, searching folders recursively, in sorted order; hidden ones are left out.
+
+    Raises:
+        UsageError: A path does not exist, or no image is found.
+    """
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            found.extend(sorted(file for file in path.rglob("*") if _is_image(file)))
+        else:
+            found.append(require_file(path, what="image"))
+    if not found:
+        names = ", ".join(str(path) for path in paths)
+        raise UsageError(f"No image was found in {names}.", fix=f"Give image files ({', '.join(SUFFIXES)}) or folders.")
+    return found
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+
+
+def to_engine_input(images: Images, contract: Contract) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+    """Turn uint8 [N, H, W, 3] images at model size into what the engine's input takes.
+
+    Returns:
+        The images themselves for a uint8 NHWC input; normalized float32 [N, 3, H, W] for a float32 NCHW one.
+    """
+    if contract.input.dtype == "uint8":
+        return images
+    rule = contract.preprocessing
+    mean, std = np.asarray(rule.mean, np.float32), np.asarray(rule.std, np.float32)
+    normalized = (images.astype(np.float32) - 255 * mean) / (255 * std)
+    return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2))

@@ -1,0 +1,135 @@
+"""Files that are either whole or absent: atomic writes and content hashes.
+
+Every artefact is written to a temporary name in its own folder, flushed to the disk and renamed, so that
+a kill, a full disk or Ctrl-C never leaves half a file under a final name.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from ran_deploy.errors import IntegrityError, UsageError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def sha256_bytes(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 of ``data``."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hexadecimal SHA-256 of a file, read in chunks.
+
+    Raises:
+        UsageError: The file is missing or unreadable.
+    """
+    require_file(path)
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def require_file(path: Path, *, what: str = "file", fix: str = "Check the path.") -> Path:
+    """Return ``path`` if it is a readable, non-empty regular file.
+
+    Raises:
+        UsageError: It is missing, a folder, or not readable.
+        IntegrityError: It is empty.
+    """
+    if not path.exists():
+        raise UsageError(f"The {what} {path} does not exist.", fix=fix)
+    if not path.is_file():
+        raise UsageError(f"{path} is a folder; the {what} must be a file.", fix=fix)
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"The {what} {path} is not readable.", fix="Check its permissions.")
+    if path.stat().st_size == 0:
+        raise IntegrityError(f"The {what} {path} is empty.", fix="Make or download it again.")
+    return path
+
+
+@contextlib.contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it is synced and renamed to ``path``.
+
+    On any exception, Ctrl-C included, the temporary file is removed and an existing ``path`` stays as it was.
+
+    Raises:
+        UsageError: The folder cannot be written to, or its disk is full.
+    """
+    temporary: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        raise _write_error(path, error) from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write ``data`` to ``path`` atomically.
+
+    Raises:
+        UsageError: The folder cannot be written to, or its disk is full.
+    """
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8.
+
+    Raises:
+        UsageError: The folder cannot be written to, or its disk is full.
+    """
+    write_bytes(path, text.encode())
+
+
+def require_writable(path: Path) -> None:
+    """Fail early, before long work, if ``path`` could not be written later.
+
+    Raises:
+        UsageError: The folder cannot be created or written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _write_error(path, error) from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_error(path: Path, error: OSError) -> UsageError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return UsageError(f"The disk is full; {path} was not written.", fix="Free some space or choose another folder.")
+    reason = error.strerror or str(error)
+    return UsageError(f"{path} cannot be written: {reason}.", fix="Choose another folder with --out.")

@@ -1,0 +1,230 @@
+"""``quantize_auto``: INT8 where it is harmless, and float where the accuracy needs it, by measurement."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ran_deploy.config import from_mapping, to_mapping
+from ran_deploy.errors import GateError, RanDeployError
+from ran_deploy.graph.parity import compare_logits
+from ran_deploy.graph.tolerance import tolerance_for
+from ran_deploy.manifest import Manifest, stage_key, verified_manifest
+from ran_deploy.optional import require
+from ran_deploy.quant.accuracy import Evaluation, prove_accuracy
+from ran_deploy.quant.calibrate import Method
+from ran_deploy.quant.groups import Grouping
+from ran_deploy.quant.int8 import quantize_int8
+from ran_deploy.quant.int8_plan import HighPrecision, Int8Plan
+from ran_deploy.quant.observed import engine_inputs, used_versions
+from ran_deploy.quant.prepare import prepare
+from ran_deploy.quant.quantize import QuantizeResult
+from ran_deploy.quant.sensitivity import GroupCost, SensitivityPlan, default_images, logits_of, rank
+from ran_deploy.quant.source import float32_source
+from ran_deploy.quant.subset import DEFAULT_SAMPLES, choose_subset, hold_out, open_calibration_data
+from ran_deploy.quant.variants import Variants, int8_variants
+from ran_deploy.runtime.onnx_file import load_onnx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A model that the gate has judged."""
+
+    given_back: int
+    """How many of the costliest groups were left in float."""
+    passed: bool
+    finding: str
+    """What the gate said."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoChoice:
+    """What was left in float, and why."""
+
+    grouping: Grouping
+    groups: tuple[str, ...]
+    """The groups given back, the costliest first; none where INT8 throughout is good enough."""
+    nodes: tuple[str, ...]
+    """Their nodes."""
+    trials: tuple[Trial, ...]
+    """In the order of the search."""
+    key: str
+    """Digest of what the choice depends on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AutoResult(QuantizeResult):
+    """An INT8 model of which some groups were left in float."""
+
+    auto: AutoChoice
+
+
+def quantize_auto(
+    onnx_path: Path,
+    *,
+    calib_dataset: str | None = None,
+    calib_data: Path | None,
+    samples: int = DEFAULT_SAMPLES,
+    method: Method = "percentile",
+    seed: int = 0,
+    high_precision: HighPrecision = "fp32",
+    classifier: bool = False,
+    evaluation: Evaluation | None = None,
+    group: Grouping = "unit",
+    images: int | None = None,
+    out: Path | None = None,
+) -> AutoResult:
+    """Quantize to INT8, and give the costliest groups back to float until the gate holds.
+
+    The order is that of :func:`ran_deploy.quant.sensitivity.sensitivity`; the count is doubled until the gate holds
+    and then bisected. The gate: the accuracy on ``evaluation``, or else the same top-1 class as float32 on 98% of
+    calibration images that the ranges were not observed on.
+
+    Args:
+        onnx_path: A float32 ``.onnx`` file of ran-deploy, with its manifest beside it.
+        calib_dataset: One of :data:`ran_deploy.quant.subset.CALIBRATION_DATASETS`; None: the model's own.
+        calib_data: The folder with its images.
+        samples: Images that ranges are observed on.
+        method: How the range of an activation is chosen.
+        seed: Seed of the choice of images.
+        high_precision: What is not INT8 is this.
+        classifier: Whether the classifier becomes INT8 as well.
+        evaluation: Labelled images of the accuracy gate.
+        group: What is given back at a time.
+        images: Held-out images that costs and agreement are measured on; None: 128, or 32 that are large.
+        out: The result's path; None: beside the source, with ``_int8`` in its name.
+
+    Raises:
+        UsageError: As :func:`ran_deploy.quant.int8.quantize_int8`, or too few images for a held-out part.
+        IntegrityError: The file or an image is damaged.
+        GateError: The gate does not hold even with all groups but one in float; the details hold the trials.
+        MissingError: ONNX Runtime is not installed.
+    """
+    started_s = time.monotonic()
+    # The checks of a plan, before any work.
+    plan = Int8Plan(
+        method=method, high_precision=high_precision, keep=frozenset(), classifier=classifier, backend="own"
+    )
+    source, path = float32_source(onnx_path, out, "int8")
+    require("onnxruntime", "ran-deploy quantize --auto")
+    dataset = open_calibration_data(calib_dataset or source.dataset or "folder", calib_data, source.contract)
+    subset = choose_subset(dataset, samples, seed)
+    ranking = SensitivityPlan(
+        source=source,
+        subset=subset,
+        held_out=hold_out(subset, images or default_images(source.contract)),
+        method=method,
+        grouping=group,
+        precision="int8",
+        classifier=classifier,
+    )
+    inputs = {"ranking": ranking.key(), "evaluation": evaluation, **plan.settings()}
+    key = stage_key("quantize-auto", inputs, used_versions())
+    if (found := _existing(path, key, started_s)) is not None:
+        return found
+    variants = int8_variants(prepare(load_onnx(onnx_path)), source, subset, method, classifier=classifier)
+    judge = _Judge(variants, ranking, evaluation, halves=high_precision == "fp16")
+    groups: tuple[GroupCost, ...] = ()
+    if not judge(()):
+        file = path.with_name(f"{onnx_path.stem}_sensitivity.json")
+        groups = _fewest(rank(lambda: variants, ranking, name=str(onnx_path), path=file).groups, judge)
+    choice = AutoChoice(
+        grouping=group,
+        groups=tuple(row.group for row in groups),
+        nodes=tuple(node for row in groups for node in row.nodes),
+        trials=tuple(judge.trials),
+        key=key,
+    )
+    made = quantize_int8(
+        onnx_path,
+        calib_dataset=calib_dataset,
+        calib_data=calib_data,
+        samples=samples,
+        method=method,
+        seed=seed,
+        high_precision=high_precision,
+        keep=frozenset(choice.nodes),
+        classifier=classifier,
+        evaluation=evaluation,
+        auto=to_mapping(choice),
+        out=path,
+    )
+    return _result(path, made.manifest, choice, started_s, reused=False)
+
+
+class _Judge:
+    """Asks the gate whether a model with some groups in float is good enough, and remembers what it said."""
+
+    def __init__(
+        self, variants: Variants, plan: SensitivityPlan, evaluation: Evaluation | None, *, halves: bool
+    ) -> None:
+        self.trials: list[Trial] = []
+        self._variants, self._source, self._evaluation, self._halves = variants, plan.source, evaluation, halves
+        self._inputs = list(engine_inputs(plan.source.contract, plan.held_out))
+
+    def __call__(self, groups: Sequence[GroupCost]) -> bool:
+        keep = frozenset(node for group in groups for node in group.nodes)
+        passed, finding = self._agreement(keep) if self._evaluation is None else self._accuracy(keep)
+        self.trials.append(Trial(given_back=len(groups), passed=passed, finding=finding))
+        return passed
+
+    def _accuracy(self, keep: frozenset[str]) -> tuple[bool, str]:
+        candidate = self._variants.build(keep, halves=self._halves)
+        try:
+            found = prove_accuracy(self._variants.model, candidate, self._source, "int8", self._evaluation)
+        except GateError as error:
+            return False, error.message
+        return True, str((found or {}).get("gate", {}).get("summary", ""))
+
+    def _agreement(self, keep: frozenset[str]) -> tuple[bool, str]:
+        contract, rule = self._source.contract, tolerance_for(("int8",))
+        expected = logits_of(self._variants.model, contract, self._inputs)
+        actual = logits_of(self._variants.judged(keep, halves=self._halves), contract, self._inputs)
+        metrics = compare_logits(expected, actual)
+        finding = (
+            f"{100 * metrics.top1_agreement:.2f}% agreement on {metrics.images} held-out images, SQNR "
+            f"{metrics.sqnr_db:.1f} dB; expected {rule.text()}"
+        )
+        # The answers of random weights are ties that noise decides.
+        return rule.holds(metrics) if self._source.weights == "trained" else metrics.not_finite == 0, finding
+
+
+def _fewest(ranked: Sequence[GroupCost], holds: _Judge) -> tuple[GroupCost, ...]:
+    """Return as few of the costliest groups as it takes, by doubling and bisection; one at least stays INT8."""
+    failed, count, most = 0, 1, len(ranked) - 1
+    while count <= most and not holds(ranked[:count]):
+        failed, count = count, most if count < most < 2 * count else 2 * count
+    if count > most:
+        raise GateError(
+            f"INT8 does not hold the gate, not even with {max(most, 0)} of {len(ranked)} groups back in float.",
+            fix="Calibrate on more images or with another --method, allow more with --max-drop, or use fp16.",
+            details={"groups": [row.group for row in ranked], "trials": to_mapping(holds.trials)},
+        )
+    while count - failed > 1:
+        middle = (count + failed) // 2
+        failed, count = (failed, middle) if holds(ranked[:middle]) else (middle, count)
+    return tuple(ranked[:count])
+
+
+def _existing(path: Path, key: str, started_s: float) -> AutoResult | None:
+    """Return the result that is there already, if it was made by the same search."""
+    try:
+        manifest = verified_manifest(path) if path.is_file() and path.stat().st_size else None
+        noted = ((manifest.calibration or {}).get("auto") or {}) if manifest is not None else {}
+        if manifest is None or noted.get("key") != key:
+            return None
+        choice = from_mapping(AutoChoice, noted, where=str(path))
+    except (RanDeployError, AttributeError):
+        return None
+    return _result(path, manifest, choice, started_s, reused=True)
+
+
+def _result(path: Path, manifest: Manifest, choice: AutoChoice, started_s: float, *, reused: bool) -> AutoResult:
+    return AutoResult(
+        path=path,
+        manifest=manifest,
+        parity=manifest.parity or {},
+        reused=reused,
+        elapsed_s=time.monotonic() - started_s,
+        auto=choice,
+    )

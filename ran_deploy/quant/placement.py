@@ -1,0 +1,151 @@
+"""Where Q/DQ go in a Residual Attention Network, so that TensorRT fuses what it can and accuracy stays.
+
+Source: NVIDIA TensorRT documentation, "Explicit Quantization", its recommendations on the placement of Q/DQ.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import onnx
+
+from ran_deploy.errors import UsageError
+
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+"""Operators with weights; all of them but the classifier's become INT8."""
+_CLASSIFIERS = ("Gemm", "MatMul")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacementOptions:
+    """What can be chosen about the placement; the defaults are those that keep accuracy and still build."""
+
+    keep: frozenset[str] = frozenset()
+    """Nodes that stay in float: neither their inputs nor their weights are quantized for them."""
+    classifier: bool = False
+    """Whether the last matrix product is quantized as well."""
+    batch_norm: bool = True
+    """Whether a batch normalization in front of a unit reads the quantized skip instead of the float one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Which inputs of which nodes are quantized."""
+
+    readers: dict[str, tuple[tuple[str, int], ...]]
+    """By activation: the nodes, and at which input, that read it through its one Q/DQ pair."""
+    weighted: tuple[str, ...]
+    """Nodes whose weights are quantized."""
+    same_range: dict[str, str]
+    """Activations that take another's range: a max pool's output has its input's, which loses nothing."""
+
+    def calibrated(self) -> tuple[str, ...]:
+        """Return the activations whose range must be observed, in the graph's order."""
+        return tuple(dict.fromkeys(self.source(name) for name in self.readers))
+
+    def source(self, name: str) -> str:
+        """Return the activation whose range ``name`` takes; itself where it has its own."""
+        while name in self.same_range:
+            name = self.same_range[name]
+        return name
+
+
+def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Placement:
+    """Choose the inputs to quantize in a float model.
+
+    The rules: the inputs of convolutions (and of the classifier on request); the skip operand of each residual add,
+    never the one that comes from the convolution in front of it; both factors of mask × trunk; max pools and
+    upsamples on both sides, since an operator without weights that takes INT8 must also give it; on request the
+    input of a pre-activation batch normalization. Nothing between a convolution and its batch normalization or
+    ReLU, no bias. The sum T + M·T, the sigmoid and the pooled features stay in float.
+
+    Args:
+        model: A float model, prepared by :func:`ran_deploy.quant.prepare.prepare`.
+        options: What to leave out.
+
+    Raises:
+        UsageError: ``options.keep`` names a node that the model lacks.
+    """
+    chosen = options or PlacementOptions()
+    require_nodes(model, chosen.keep)
+    graph = _Graph(model)
+    inputs: dict[str, list[tuple[str, int]]] = defaultdict(list)
+    for node in model.graph.node:
+        if node.name not in chosen.keep:
+            for index in _quantized_inputs(graph, node, chosen):
+                inputs[node.input[index]].append((node.name, index))
+    return Placement(
+        readers={name: tuple(readers) for name, readers in inputs.items()},
+        weighted=tuple(
+            node.name
+            for node in model.graph.node
+            if node.op_type in WEIGHTED and (node.name, 0) in inputs.get(node.input[0], ())
+        ),
+        same_range={
+            node.output[0]: node.input[0]
+            for node in model.graph.node
+            if node.op_type == "MaxPool" and node.output[0] in inputs and node.input[0] in inputs
+        },
+    )
+
+
+def require_nodes(model: onnx.ModelProto, names: frozenset[str]) -> None:
+    """Check that a model has nodes of these names.
+
+    Raises:
+        UsageError: It lacks one.
+    """
+    if unknown := sorted(names - {node.name for node in model.graph.node}):
+        raise UsageError(f"The model has no node named {', '.join(unknown)}.", fix="Name nodes of this model to keep.")
+
+
+class _Graph:
+    """Producers, readers and constants of a model."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self.producers = {name: node for node in model.graph.node for name in node.output}
+        self.constants = {tensor.name for tensor in model.graph.initializer}
+
+    def operator(self, name: str) -> str:
+        """Return the operator that makes a value, or the one in front of the batch normalization that makes it."""
+        node = self.producers.get(name)
+        if node is not None and node.op_type == "BatchNormalization":
+            node = self.producers.get(node.input[0])
+        return "" if node is None else str(node.op_type)
+
+    def passes(self, name: str, keep: frozenset[str]) -> bool:
+        """Whether a value comes from a pool or an upsample that takes INT8."""
+        node = self.producers.get(name)
+        return node is not None and node.op_type in ("MaxPool", "Resize") and node.name not in keep
+
+    def activations(self, node: onnx.NodeProto) -> list[int]:
+        """Return which of a node's inputs are computed."""
+        return [index for index, name in enumerate(node.input) if name and name not in self.constants]
+
+
+def _quantized_inputs(graph: _Graph, node: onnx.NodeProto, options: PlacementOptions) -> Iterator[int]:
+    kind, computed = node.op_type, graph.activations(node)
+    if kind in WEIGHTED:
+        with_weights = len(node.input) > 1 and node.input[1] in graph.constants
+        if with_weights and (options.classifier or kind not in _CLASSIFIERS):
+            yield 0
+    elif kind in ("MaxPool", "Resize"):
+        yield 0
+    elif kind == "BatchNormalization":
+        behind_convolution = graph.operator(node.input[0]) in WEIGHTED
+        if not behind_convolution and (options.batch_norm or graph.passes(node.input[0], options.keep)):
+            yield 0
+    elif kind == "Mul" and len(computed) == 2 and "Sigmoid" in map(graph.operator, node.input):
+        yield from computed
+    elif kind == "Add" and len(computed) == 2:
+        yield from _skip_operand(graph, node, options.keep)
+
+
+def _skip_operand(graph: _Graph, node: onnx.NodeProto, keep: frozenset[str]) -> Iterator[int]:
+    """Of a residual add the operand that the convolution in front is not; of another add what a pool gave."""
+    from_weighted = [index for index in (0, 1) if graph.operator(node.input[index]) in WEIGHTED]
+    if from_weighted:
+        # Of a projection shortcut and a body, both convolutions, the body is the later one and fuses with the add.
+        yield 1 - from_weighted[-1]
+    else:
+        yield from (index for index in (0, 1) if graph.passes(node.input[index], keep))

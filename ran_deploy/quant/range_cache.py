@@ -1,0 +1,64 @@
+"""Observed ranges, kept by what they were observed on: the model, the images, the method and the versions.
+
+One JSON file for each entry in the user's cache folder: ``$RAN_DEPLOY_CACHE``, or ``ran-deploy`` in
+``$XDG_CACHE_HOME`` or ``~/.cache``. The whole key is in the file and is compared, so that a renamed or truncated
+file never answers for something else. A cache that cannot be read or written is only slower, never an error.
+"""
+
+import contextlib
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from ran_deploy.config import to_mapping
+from ran_deploy.errors import UsageError
+from ran_deploy.files import sha256_bytes, write_text
+from ran_deploy.quant.calibrate import Ranges
+
+_SCHEMA = "ran-deploy.ranges/v1"
+
+
+def cache_folder() -> Path:
+    """Return the folder of the cache, which need not exist."""
+    if chosen := os.environ.get("RAN_DEPLOY_CACHE"):
+        return Path(chosen) / "ranges"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ran-deploy" / "ranges"
+
+
+def read_ranges(key: Mapping[str, Any]) -> Ranges | None:
+    """Return the ranges stored for exactly this key; None if there are none or the entry is damaged."""
+    try:
+        document = json.loads(_entry(key).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    if not isinstance(document, dict) or document.get("schema") != _SCHEMA or document.get("key") != _plain(key):
+        return None
+    maxima, amax = document.get("maxima"), document.get("amax")
+    if not _are_ranges(maxima) or not _are_ranges(amax):
+        return None
+    return Ranges(maxima=maxima, amax=amax) if set(amax) == set(key["activations"]) else None
+
+
+def write_ranges(key: Mapping[str, Any], ranges: Ranges) -> None:
+    """Store ranges for this key, atomically; a folder that cannot be written to is left alone."""
+    document = {"schema": _SCHEMA, "key": _plain(key), "maxima": ranges.maxima, "amax": ranges.amax}
+    with contextlib.suppress(UsageError):
+        write_text(_entry(key), json.dumps(document, allow_nan=False) + "\n")
+
+
+def _entry(key: Mapping[str, Any]) -> Path:
+    return cache_folder() / f"{sha256_bytes(json.dumps(_plain(key), sort_keys=True).encode())}.json"
+
+
+def _plain(key: Mapping[str, Any]) -> Any:
+    return json.loads(json.dumps(to_mapping(key)))
+
+
+def _are_ranges(value: object) -> TypeGuard[dict[str, float]]:
+    return isinstance(value, dict) and all(
+        isinstance(item, float) and math.isfinite(item) and item >= 0 for item in value.values()
+    )

@@ -1,0 +1,70 @@
+"""The picture of a sensitivity ranking: a bar for each group, the costliest on top."""
+
+from pathlib import Path
+
+from ran_deploy.errors import UsageError
+from ran_deploy.files import atomic_path
+from ran_deploy.optional import require
+from ran_deploy.quant.groups import PARTS
+from ran_deploy.quant.sensitivity import SensitivityResult
+
+_COLOURS = {
+    "stem": "#888888",
+    "unit": "#1f5fa8",
+    "trunk": "#3d9970",
+    "mask": "#d95f02",
+    "classifier": "#7b3294",
+}
+_MOST_BARS = 120
+FORMATS = ("png", "svg", "pdf")
+
+
+def check_plot(out: Path) -> None:
+    """Check the name of a picture before the work for it is done.
+
+    Raises:
+        UsageError: It ends in no known format.
+        MissingError: matplotlib is not installed.
+    """
+    if out.suffix[1:] not in FORMATS:
+        raise UsageError(f"The plot is {out}; expected a name ending in {', '.join(FORMATS)}.", fix="Rename it.")
+    require("matplotlib", "The plot of the sensitivity")
+
+
+def plot_sensitivity(result: SensitivityResult, out: Path) -> None:
+    """Draw the SQNR at the logits of each group, coloured by the part of the network.
+
+    Args:
+        result: The ranking; the costliest 120 groups are drawn.
+        out: The picture: .png, .svg or .pdf.
+
+    Raises:
+        UsageError: The name ends in no known format, or the folder cannot be written to.
+        MissingError: matplotlib is not installed.
+    """
+    check_plot(out)
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+    from matplotlib.patches import Patch
+
+    rows = result.groups[:_MOST_BARS]
+    figure = Figure(figsize=(9, 1.6 + 0.19 * len(rows)), layout="constrained")
+    axes = figure.subplots()
+    places = range(len(rows))
+    axes.barh(places, [row.cost.sqnr_db for row in rows], color=[_COLOURS[row.part] for row in rows], height=0.75)
+    axes.set_yticks(places, [row.group for row in rows], fontsize=7)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    for place, row in enumerate(rows):
+        if row.cost.flips:
+            axes.annotate(f" {row.cost.flips} flips", (max(row.cost.sqnr_db, 0), place), va="center", fontsize=6)
+    axes.axvline(result.everything.sqnr_db, color="black", ls="--", lw=1)
+    axes.set_xlabel(f"SQNR at the logits in dB, {result.images} images; dashed: everything quantized")
+    axes.set_title(f"{Path(result.onnx).name}: one {result.grouping} in {result.precision}, the rest float32")
+    used = {row.part for row in rows}
+    axes.legend(
+        handles=[Patch(color=_COLOURS[part], label=part) for part in PARTS if part in used],
+        loc="lower right",
+        frameon=False,
+    )
+    axes.grid(axis="x", alpha=0.25)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format=out.suffix[1:], dpi=130)

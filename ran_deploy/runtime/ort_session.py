@@ -1,0 +1,103 @@
+"""ONNX engines on the CPU, through ONNX Runtime."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+import onnxruntime as ort  # type: ignore[import-untyped]
+
+from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError
+from ran_deploy.files import require_file
+from ran_deploy.manifest import DYNAMIC, Contract, Manifest
+from ran_deploy.runtime.base import EngineSession, engine_sha256, precision_text
+from ran_deploy.runtime.io_check import Port, check_ports
+from ran_deploy.runtime.session import SessionInfo
+from ran_deploy.runtime.threads import check_threads, usable_cpus
+
+_PROVIDER = "CPUExecutionProvider"
+_FATAL = 4
+_DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
+
+
+class OrtSession(EngineSession):
+    """An ``.onnx`` file in ONNX Runtime's CPU provider. Threads may share it.
+
+    Args:
+        path: The ``.onnx`` file.
+        contract: What its input and output must be.
+        manifest: The manifest beside it, already verified; None on trust.
+        threads: Threads within one operation; None: as many as the CPUs that this process may use.
+
+    Raises:
+        UsageError: The file is missing, or ``threads`` is less than 1.
+        IntegrityError: The file is not an ONNX model, or its input and output are not those of the contract.
+        IncompatibleError: The model needs operators or a format that the installed ONNX Runtime does not have.
+        MissingError: The installed ONNX Runtime has no CPU provider.
+    """
+
+    def __init__(
+        self, path: Path, contract: Contract, *, manifest: Manifest | None = None, threads: int | None = None
+    ) -> None:
+        check_threads(threads)
+        require_file(path, what="engine")
+        count = threads or usable_cpus()
+        started_s = time.perf_counter()
+        session = _load(path, count)
+        load_s = time.perf_counter() - started_s
+        (provider, *_) = session.get_providers() or ("none",)
+        if provider != _PROVIDER:
+            # ONNX Runtime replaces a provider that fails to load without an error.
+            raise MissingError(f"ONNX Runtime uses {provider}, although {_PROVIDER} was asked for.")
+        check_ports("input", path, [contract.input], [_port(node) for node in session.get_inputs()])
+        check_ports("output", path, [contract.output], [_port(node) for node in session.get_outputs()])
+        super().__init__(
+            contract,
+            manifest,
+            SessionInfo(
+                engine=str(path),
+                sha256=engine_sha256(path, manifest),
+                runtime="onnxruntime",
+                provider=provider,
+                device="cpu",
+                precision=precision_text(manifest),
+                threads=count,
+                load_s=load_s,
+                versions={"onnxruntime": ort.__version__},
+            ),
+        )
+        self._session: Any = session
+
+    def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        contract = self.contract
+        (logits,) = self._session.run([contract.output.name], {contract.input.name: images})
+        return logits  # type: ignore[no-any-return]
+
+    def _free(self) -> None:
+        self._session = None
+
+
+def _load(path: Path, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = _FATAL  # what goes wrong is raised; the log would only repeat it
+    try:
+        return ort.InferenceSession(str(path), options, providers=[_PROVIDER])
+    except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
+        reason = " ".join(str(error).split())[:300]
+        if type(error).__name__ == "NotImplemented" or "opset" in reason or "IR version" in reason:
+            raise IncompatibleError(
+                f"{path} does not run in ONNX Runtime {ort.__version__}: {reason}",
+                fix="Install a newer onnxruntime, or export the model again.",
+            ) from error
+        raise IntegrityError(
+            f"{path} is not a whole ONNX model: {reason}", fix="Restore the file, or export it again."
+        ) from error
+
+
+def _port(node: Any) -> Port:
+    shape = tuple(side if isinstance(side, int) else DYNAMIC for side in node.shape)
+    return Port(name=node.name, dtype=_DTYPES.get(node.type, node.type), shape=shape)

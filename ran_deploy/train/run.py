@@ -1,0 +1,170 @@
+"""``train_network``: from a recipe and images to a checkpoint with its manifest, metrics and curves."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ran_deploy.arch.checkpoint import CheckpointInfo, load_checkpoint, save_weights
+from ran_deploy.arch.registry import create_model
+from ran_deploy.config import read_toml
+from ran_deploy.data.catalog import DatasetInfo
+from ran_deploy.data.open import open_dataset
+from ran_deploy.errors import UsageError
+from ran_deploy.files import require_writable, sha256_file
+from ran_deploy.manifest import Manifest, Parent, publish, verified_manifest
+from ran_deploy.progress import Progress
+from ran_deploy.resources import models_folder
+from ran_deploy.train.curves import plot_curves
+from ran_deploy.train.describe import describe
+from ran_deploy.train.device import pick_device
+from ran_deploy.train.loop import EpochMetrics, Trainer
+from ran_deploy.train.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainResult:
+    """What a training run produced."""
+
+    checkpoint: Path
+    metrics: Path
+    curves: Path
+    epochs: int
+    elapsed_s: float
+    last: EpochMetrics
+    manifest: Manifest
+
+
+def find_recipe(arch: str, dataset: str) -> Path:
+    """Return the shipped recipe for a network on a dataset, or the default one."""
+    own = models_folder() / f"{arch}_{dataset}.toml"
+    return own if own.is_file() else models_folder() / "default.toml"
+
+
+def train_network(
+    arch: str,
+    *,
+    dataset: str,
+    data: Path | None,
+    out: Path,
+    recipe: Path | None = None,
+    epochs: int | None = None,
+    seed: int | None = None,
+    resume: bool = False,
+    init: Path | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> TrainResult:
+    """Train a network and write ``<out>/<arch>_<dataset>.safetensors`` with its manifest.
+
+    Args:
+        arch: A registered network.
+        dataset: A dataset of the catalog.
+        data: Its folder; None for ``synthetic``.
+        out: Folder for the checkpoint, ``state.safetensors``, ``metrics.jsonl`` and ``curves.png``.
+        recipe: A recipe file; the shipped one for this network and dataset by default.
+        epochs: Overrides the recipe's number of epochs.
+        seed: Overrides the recipe's seed.
+        resume: Go on from the state in ``out``, if there is one.
+        init: A checkpoint of the same network and classes to start from (fine-tuning); None: random weights.
+        options: The network's options (``RanOptions``); with ``init``, those of its checkpoint.
+
+    Raises:
+        UsageError: An unknown name, a checkpoint of another network, a wrong recipe or option, or a folder that
+            holds another run.
+        IntegrityError: Damaged images, or a damaged state.
+        GateError: The training diverged.
+    """
+    source = recipe or find_recipe(arch, dataset)
+    plan = read_toml(Recipe, source)
+    plan = replace(plan, epochs=plan.epochs if epochs is None else epochs, seed=plan.seed if seed is None else seed)
+    _refuse_other_run(out, resume=resume)
+    images = open_dataset(dataset, data, "train")
+    require_writable(out / "state.safetensors")
+    _check_counts(len(images), plan)
+    _check_sizes(plan, images.info)
+    torch.manual_seed(plan.seed)
+    info = CheckpointInfo(
+        arch=arch, dataset=dataset, classes=len(images.labels), labels=images.labels, options=dict(options or {})
+    )
+    parents = [Parent(role="recipe", name=source.name, sha256=sha256_file(source))]
+    if init is None:
+        model = create_model(arch, dataset, info.classes, **info.options)
+    else:
+        model, info = _start_from(init, info)
+        parents.append(Parent(role="checkpoint", name=init.name, sha256=sha256_file(init)))
+    identity = {"arch": arch, "dataset": dataset, "options": info.options}
+    if init is not None:
+        identity["init"] = parents[-1].sha256
+    trainer = Trainer(model.to(pick_device()), images, plan, identity, out)
+    if resume:
+        trainer.resume()
+    with Progress(f"train {arch} on {dataset}", trainer.images_left, "images") as progress, _fast_matmul():
+        network = trainer.run(progress)
+    checkpoint = out / f"{arch}_{dataset}.safetensors"
+    described = describe(info, trainer, tuple(parents))
+    manifest = publish(checkpoint, lambda path: save_weights(path, network, info), described)
+    curves = out / "curves.png"
+    plot_curves(trainer.history, f"{arch} on {dataset}", curves)
+    return TrainResult(
+        checkpoint=checkpoint,
+        metrics=trainer.metrics_path,
+        curves=curves,
+        epochs=plan.epochs,
+        elapsed_s=trainer.state.counters.elapsed_s,
+        last=trainer.history[-1],
+        manifest=manifest,
+    )
+
+
+def _refuse_other_run(out: Path, *, resume: bool) -> None:
+    if not resume and (out / "state.safetensors").exists():
+        raise UsageError(
+            f"{out} already holds a training run.",
+            fix="Add --resume to go on with it, or choose another folder with --out.",
+        )
+
+
+def _check_counts(images: int, recipe: Recipe) -> None:
+    if images - recipe.validation < recipe.batch:
+        raise UsageError(
+            f"The training split has {images} images; {recipe.validation} are held out for validation, "
+            f"which leaves less than one batch of {recipe.batch}.",
+            fix="Lower validation or batch in the recipe.",
+        )
+
+
+def _check_sizes(recipe: Recipe, info: DatasetInfo) -> None:
+    for _, pixels in recipe.sizes:
+        if not 8 <= pixels <= info.size:
+            raise UsageError(
+                f"The recipe trains at {pixels} pixels; {info.name} allows 8 to {info.size}.",
+                fix="Correct sizes in the recipe.",
+            )
+
+
+@contextlib.contextmanager
+def _fast_matmul() -> Iterator[None]:
+    previous = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(previous)
+
+
+def _start_from(path: Path, wanted: CheckpointInfo) -> tuple[nn.Module, CheckpointInfo]:
+    verified_manifest(path)
+    model, info = load_checkpoint(path)
+    if (info.arch, info.labels) != (wanted.arch, wanted.labels):
+        raise UsageError(
+            f"{path} is a checkpoint of {info.arch} with {info.classes} classes; {wanted.arch} with the "
+            f"{wanted.classes} classes of {wanted.dataset} is to be trained.",
+            fix="Start from a checkpoint of the same network and labels, or leave --init out.",
+        )
+    if wanted.options:
+        raise UsageError("The network's options come from the checkpoint given.", fix="Leave them out.")
+    return model, replace(info, dataset=wanted.dataset)

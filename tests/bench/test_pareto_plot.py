@@ -1,0 +1,57 @@
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from ran_deploy.bench.pareto_plot import check_plot, plot_pareto
+from ran_deploy.errors import UsageError
+from tests.bench.hand_made import point, result, seven_points, speed
+
+pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+
+
+def test_a_picture_of_seven_points(tmp_path: Path) -> None:
+    path = tmp_path / "pareto.png"
+    plot_pareto(seven_points(), path)
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.width > 1200
+        colours = {colour for _, colour in picture.convert("RGB").getcolors(1 << 24) or []}
+    assert {(0, 114, 178), (213, 94, 0)} <= colours  # float32 and INT8
+
+
+def test_text_names_every_point_and_what_dominates_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import matplotlib as mpl
+
+    monkeypatch.setitem(mpl.rcParams, "svg.fonttype", "none")  # text stays text
+    path = tmp_path / "pareto.svg"
+    plot_pareto(seven_points(), path)
+    text = path.read_text()
+    for made in seven_points().points:
+        assert f">{made.name}<" in text
+    for said in (
+        "by 1, 5, 7 …",
+        "by 7",
+        "median latency at batch 1, in ms",
+        "top-1 accuracy in %",
+        "images per second",
+    ):
+        assert said in text
+    assert "point 1: 94.31%, 95% interval 93.81 to 94.81" in text
+    again = tmp_path / "again.svg"
+    plot_pareto(seven_points(), again)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_one_point_of_an_unknown_kind(tmp_path: Path) -> None:
+    alone = point("net", "tensorrt", "unknown", 50, (0, 0, 0), speed(1, 2), speed(8, 4))
+    plot_pareto(result(alone), tmp_path / "one.png")
+    assert (tmp_path / "one.png").stat().st_size > 10_000
+
+
+def test_other_formats_are_refused_early(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"ends in \.svg or \.png"):
+        check_plot(tmp_path / "plot.pdf")
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="cannot be written"):
+        check_plot(tmp_path / "file" / "plot.svg")
