@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ran_deploy.errors import IntegrityError, UsageError
+from ran_deploy.interrupts import ctrl_c_deferred
 
 _CHUNK_BYTES = 1 << 20
 
@@ -63,21 +64,32 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         UsageError: The folder cannot be written to, or its disk is full.
     """
-    temporary: Path | None = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        os.close(handle)
-        temporary = Path(name)
+    with atomic_paths(path) as (temporary,):
         yield temporary
-        _sync(temporary)
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync(path.parent)
+
+
+@contextlib.contextmanager
+def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
+    """Do as :func:`atomic_path` for files that belong together: Ctrl-C finds all of them new, or none.
+
+    Raises:
+        UsageError: A folder cannot be written to, or its disk is full.
+    """
+    temporaries: list[Path] = []
+    try:
+        temporaries.extend(_temporary(path) for path in paths)  # those made before a failure are removed below
+        yield tuple(temporaries)
+        for temporary in temporaries:
+            _sync(temporary)
+            temporary.chmod(0o666 & ~_umask())
+        with ctrl_c_deferred():
+            for path, temporary in zip(paths, temporaries, strict=True):
+                temporary.replace(path)
+        _sync(paths[0].parent)
     except OSError as error:
-        raise _write_error(path, error) from error
+        raise _write_error(paths[0], error) from error
     finally:
-        if temporary is not None:
+        for temporary in temporaries:
             temporary.unlink(missing_ok=True)
 
 
@@ -112,6 +124,13 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise _write_error(path, error) from error
+
+
+def _temporary(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    os.close(handle)
+    return Path(name)
 
 
 def _sync(path: Path) -> None:

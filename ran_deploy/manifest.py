@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from ran_deploy.config import read_json, to_mapping
 from ran_deploy.errors import IntegrityError
-from ran_deploy.files import atomic_path, sha256_bytes, sha256_file
+from ran_deploy.files import atomic_paths, sha256_bytes, sha256_file
 
 DYNAMIC = -1
 """Marks the dynamic batch dimension in a :class:`TensorSpec`."""
@@ -184,12 +184,12 @@ def reusable(path: Path, key: str) -> Manifest | None:
     return manifest if manifest is not None and manifest.key == key else None
 
 
-def publish(path: Path, write: Callable[[Path], None], manifest: Manifest) -> Manifest:
+def publish(path: Path, content: bytes | Callable[[Path], None], manifest: Manifest) -> Manifest:
     """Write an artefact and its manifest so that a failure leaves what was there before.
 
     Args:
         path: The artefact's final path.
-        write: Writes the artefact to the temporary path that it is given.
+        content: The artefact's bytes, or what writes it to the temporary path that it is given.
         manifest: Described completely, but for hash, size, time and command, which are filled in here.
 
     Returns:
@@ -198,8 +198,11 @@ def publish(path: Path, write: Callable[[Path], None], manifest: Manifest) -> Ma
     Raises:
         UsageError: The folder cannot be written to, or its disk is full.
     """
-    with atomic_path(manifest_path(path)) as beside, atomic_path(path) as temporary:
-        write(temporary)
+    with atomic_paths(path, manifest_path(path)) as (temporary, beside):
+        if isinstance(content, bytes):
+            temporary.write_bytes(content)
+        else:
+            content(temporary)
         complete = replace(
             manifest,
             sha256=sha256_file(temporary),

@@ -1,4 +1,5 @@
 import os
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -6,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.files import atomic_path, require_file, require_writable, sha256_file, write_bytes, write_text
+from ran_deploy.files import (
+    atomic_path,
+    atomic_paths,
+    require_file,
+    require_writable,
+    sha256_file,
+    write_bytes,
+    write_text,
+)
 
 
 def names(folder: Path) -> set[str]:
@@ -27,6 +36,27 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_debris(tmp_path: Path) -> No
             fail_halfway(path, error())
     assert path.read_bytes() == b"old"
     assert names(tmp_path) == {"a.bin"}
+
+
+def write_pair(first: Path, second: Path) -> None:
+    with atomic_paths(first, second) as (a, b):
+        a.write_text("new")
+        b.write_text("new")
+
+
+def test_ctrl_c_between_two_renames_waits_for_the_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace = Path.replace
+
+    def interrupted(self: Path, target: Path) -> Path:
+        result = replace(self, target)
+        os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(Path, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_pair(tmp_path / "a", tmp_path / "b")
+    assert names(tmp_path) == {"a", "b"}
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_permissions_follow_the_umask(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def build_engine(onnx_path: Path, *, out: Path | None = None, options: BuildOpti
     )
     manifest = publish(
         path,
-        lambda temporary: _write(temporary, built.plan),
+        built.plan,
         replace(described, precision=replace(source.precision, obtained=obtained), build=build),
     )
     elapsed_s = time.monotonic() - started_s
@@ -152,7 +152,3 @@ def _targets_of(library: Flavour, plan: bytes, chosen: tuple[str, ...]) -> tuple
         return chosen or read_header(plan).targets or _RTX_DEFAULT_TARGETS
     except IntegrityError:  # the header is undocumented and may change
         return _RTX_DEFAULT_TARGETS
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)

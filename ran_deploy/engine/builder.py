@@ -11,6 +11,7 @@ from ran_deploy.engine.flavour import Flavour
 from ran_deploy.engine.log import Messages, make_logger, make_monitor
 from ran_deploy.engine.targets import set_targets
 from ran_deploy.errors import IntegrityError, UsageError
+from ran_deploy.interrupts import ctrl_c_deferred
 from ran_deploy.manifest import DYNAMIC, BatchProfile, Contract
 from ran_deploy.progress import Progress
 
@@ -82,18 +83,20 @@ def _run(build: Callable[[], Any], cancelled: threading.Event) -> Any:
             done.set()
 
     thread = threading.Thread(target=work, name="tensorrt-build")
-    thread.start()
     try:
+        with ctrl_c_deferred():  # interrupted, start() would leave a builder behind that nobody waits for
+            thread.start()
         while not done.wait(_POLL_S):
             pass
     except KeyboardInterrupt:
         cancelled.set()
-        while not done.is_set():
+        while thread.is_alive() and not done.is_set():
             with contextlib.suppress(KeyboardInterrupt):
                 done.wait(_POLL_S)
         raise
     finally:
-        thread.join()
+        if thread.ident is not None:
+            thread.join()
     if "error" in outcome:
         raise outcome["error"]
     return outcome["plan"]

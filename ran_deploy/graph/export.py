@@ -106,7 +106,7 @@ def export_onnx(
     parity = {"reference": "torch", **_prove(module, content, probes, atol)}
     manifest = _manifest(arch, dataset, source, contract, model)
     manifest = replace(manifest, key=key, parity=parity, versions=used)
-    published = publish(path, lambda temporary: _write(temporary, content), manifest)
+    published = publish(path, content, manifest)
     return ExportResult(path=path, manifest=published, parity=parity, reused=False)
 
 
@@ -158,7 +158,3 @@ def _manifest(arch: str, dataset: str, source: Source, contract: Contract, model
         options=source.options,
         weights=source.weights,
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

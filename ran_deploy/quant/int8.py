@@ -98,7 +98,7 @@ def quantize_int8(
     content = quantized.SerializeToString()
     manifest = publish(
         path,
-        lambda temporary: _write(temporary, content),
+        content,
         replace(
             described,
             precision=Precision(
@@ -175,7 +175,3 @@ def _result(path: Path, manifest: Manifest, started_s: float, *, reused: bool) -
     return QuantizeResult(
         path=path, manifest=manifest, parity=manifest.parity or {}, reused=reused, elapsed_s=elapsed_s
     )
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

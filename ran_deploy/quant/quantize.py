@@ -97,7 +97,7 @@ def quantize_fp16(
     content = converted.SerializeToString()
     manifest = publish(
         path,
-        lambda temporary: _write(temporary, content),
+        content,
         replace(
             source,
             precision=Precision(asked="fp16", obtained=compute_types(converted), kept=kept),
@@ -167,7 +167,3 @@ def _image_count(contract: Contract) -> int:
 def _batch(contract: Contract) -> tuple[int]:
     """Small batches of small images, single large ones: every activation is alive at once when ranges are observed."""
     return (8,) if contract.preprocessing.size <= _SMALL_PIXELS else (1,)
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

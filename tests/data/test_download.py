@@ -262,14 +262,14 @@ def test_an_interrupted_run_is_taken_up_and_excludes_others(
     arguments = [str(root), file_server.url(ARCHIVE), _sha256(archive)]
     child = subprocess.Popen([sys.executable, "-c", _CHILD, *arguments], stderr=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (root / PART).exists() or (root / PART).stat().st_size == 0:
             assert time.monotonic() < deadline
             time.sleep(0.02)
         with pytest.raises(UsageError, match="Another ran-deploy is downloading"):
             fetch_dataset("cifar10", root, url=arguments[1], checksum=arguments[2])
         child.send_signal(number)
-        assert child.wait(20) == code
+        assert child.wait(120) == code
     finally:
         hold.set()
         child.kill()

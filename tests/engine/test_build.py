@@ -3,11 +3,14 @@
 import os
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ran_deploy.engine import builder
 from ran_deploy.engine.build import BuildOptions, build_engine
 from ran_deploy.engine.header import read_header
 from ran_deploy.errors import GateError, IntegrityError, UsageError
@@ -166,15 +169,25 @@ def test_an_output_folder_that_is_a_file(small: Path, tmp_path: Path) -> None:
         build_engine(small, out=tmp_path / "file" / "x.plan")
 
 
-def test_ctrl_c_stops_the_builder_and_leaves_nothing(half: Path, tmp_path: Path) -> None:
+def test_ctrl_c_stops_the_builder_and_leaves_nothing(
+    half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signal comes from the builder's own thread, so that it always meets a builder at work."""
     before = names(tmp_path)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012
-        timer.start()
-        for level in range(6):
-            build_engine(half, options=BuildOptions(optimization_level=level))
-            half.with_suffix(".plan").unlink()
-            manifest_path(half.with_suffix(".plan")).unlink()
-    timer.join()
+    run = builder._run
+
+    def interrupted(build: Callable[[], Any], cancelled: threading.Event) -> Any:
+        def work() -> Any:
+            os.kill(os.getpid(), signal.SIGINT)
+            assert cancelled.wait(60)
+            outcomes.append(build())
+
+        return run(work, cancelled)
+
+    outcomes: list[Any] = []
+    monkeypatch.setattr(builder, "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(half)
+    assert outcomes == [None]  # the monitor stopped it
     assert names(tmp_path) == before
     assert not [thread for thread in threading.enumerate() if thread.name == "tensorrt-build"]

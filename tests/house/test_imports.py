@@ -22,7 +22,7 @@ ALLOWED = {
     "engine": {"data", "arch", "runtime", "graph", "quant"},
     "bench": {"data", "runtime"},
 }
-FOUNDATION = {"errors", "files", "config", "manifest", "optional", "progress", "resources"}
+FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
 HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "matplotlib", "onnx"}
 
 

@@ -172,7 +172,7 @@ def test_kill_leaves_a_whole_state(recipe: Path, tmp_path: Path) -> None:
         "from pathlib import Path; import sys; from ran_deploy.train import loop; loop._SAVE_EVERY_S = 0.0;"
         "from ran_deploy.train.run import train_network;"
         "train_network('att56', dataset='synthetic', data=None, out=Path(sys.argv[2]), recipe=Path(sys.argv[1]),"
-        " options={'width': 0.125, 'mask_depths': (1, 1, 1)})"
+        " epochs=1000, options={'width': 0.125, 'mask_depths': (1, 1, 1)})"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen([sys.executable, "-c", script, str(recipe), str(out)], env=environment)
