@@ -1,0 +1,183 @@
+"""One network in every runtime of this CPU, measured in turn, as ratios to a plain ONNX export with intervals.
+
+See benchmarks/README.md. The clock covers one synchronous ``run()`` call, as in ``ran-deploy bench``.
+"""
+
+import argparse
+import contextlib
+import datetime
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from plain_export import export_plainly
+
+from ran_deploy.arch.checkpoint import CheckpointInfo, save_weights
+from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.inputs import make_buffers, make_pool
+from ran_deploy.bench.interleave import Rounds, measure_in_rounds
+from ran_deploy.bench.ratio import LEAST_ROUNDS, Ratio, speed_ratio
+from ran_deploy.config import to_mapping
+from ran_deploy.data.catalog import dataset_info
+from ran_deploy.errors import MissingError, RanDeployError, UsageError
+from ran_deploy.files import require_writable, write_text
+from ran_deploy.graph.export import default_name, export_onnx
+from ran_deploy.graph.source import load_source
+from ran_deploy.quant.int8 import quantize_int8
+from ran_deploy.runtime.open import Runtime, open_engine
+from ran_deploy.runtime.session import Session, SessionInfo
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contender:
+    """One file in one runtime."""
+
+    name: str
+    path: Path
+    runtime: Runtime = "auto"
+    trust: bool = False
+    """Open it without a manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A contender at one batch size."""
+
+    name: str
+    session: SessionInfo
+    rounds: Rounds
+    ratio: Ratio
+    """Images per second over those of the plain export in ONNX Runtime."""
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Compare the runtimes of this CPU on one network, in turn.")
+    parser.add_argument("--arch", default="att92")
+    parser.add_argument("--dataset", default="cifar10")
+    parser.add_argument("--random-weights", action="store_true", help="where no weights ship, as for imagenet")
+    parser.add_argument("--calib-data", type=Path, help="real images for INT8; without them it is left out")
+    parser.add_argument("--calib-samples", type=int, default=512)
+    parser.add_argument("--work", type=Path, default=Path("runs/cpu_runtimes"), help="where the models go")
+    parser.add_argument("--only", help="part of a name: measure just these beside the baseline")
+    parser.add_argument("--batch", default="1,8,64")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--turn", type=float, default=1.0, help="least timed seconds of each turn")
+    parser.add_argument("--settle", type=int, default=300, help="least untimed milliseconds before each turn")
+    parser.add_argument("--threads", type=int, help="CPU threads; else all that this process may use")
+    parser.add_argument("--out", type=Path, help="the JSON file; else one in benchmarks/results")
+    return parser.parse_args(words)
+
+
+def contenders(options: argparse.Namespace) -> list[Contender]:
+    """Make the models, and list what is compared; the baseline first."""
+    arch, dataset, work = options.arch, options.dataset, options.work
+    work.mkdir(parents=True, exist_ok=True)
+    source = load_source(arch, dataset, checkpoint=None, random_weights=options.random_weights, options=None)
+    checkpoint, plain = work / f"{arch}_{dataset}.safetensors", work / f"{arch}_{dataset}_plain.onnx"
+    info = CheckpointInfo(arch=arch, dataset=dataset, classes=len(source.labels), labels=source.labels)
+    save_weights(checkpoint, source.network, info)
+    export_plainly(source.network, dataset_info(dataset).size, plain)
+    ours = export_onnx(
+        arch, dataset=dataset, out=work / default_name(arch, dataset), random_weights=options.random_weights
+    ).path
+    listed = [
+        Contender(name="plain export, ONNX Runtime", path=plain, runtime="onnxruntime", trust=True),
+        Contender(name="PyTorch eager", path=checkpoint, trust=True),
+        Contender(name="PyTorch compiled", path=checkpoint, runtime="torch-compile", trust=True),
+        Contender(name="plain export, OpenVINO", path=plain, runtime="openvino", trust=True),
+        Contender(name="ours, ONNX Runtime float32", path=ours, runtime="onnxruntime"),
+        Contender(name="ours, OpenVINO float32", path=ours, runtime="openvino"),
+        Contender(name="ours, OpenVINO bfloat16", path=ours, runtime="openvino-bf16"),
+    ]
+    if options.calib_data is not None:
+        int8 = quantize_int8(ours, calib_data=options.calib_data, samples=options.calib_samples).path
+        listed += [
+            Contender(name="ours, ONNX Runtime INT8", path=int8, runtime="onnxruntime"),
+            Contender(name="ours, OpenVINO INT8", path=int8, runtime="openvino"),
+        ]
+    return [entry for entry in listed if options.only is None or entry is listed[0] or options.only in entry.name]
+
+
+def measure(options: argparse.Namespace, batch: int, entries: list[Contender]) -> tuple[list[Entry], dict[str, str]]:
+    """Open all contenders, measure them in turn at one batch size, and compare them with the first."""
+    fed: list[tuple[Session, Any]] = []
+    names: list[str] = []
+    absent: dict[str, str] = {}
+    with contextlib.ExitStack() as stack:
+        for entry in entries:
+            try:
+                session = open_engine(entry.path, threads=options.threads, trust=entry.trust, runtime=entry.runtime)
+            except MissingError as error:  # such as a CPU without bfloat16
+                if not names:  # without the baseline there is nothing to compare with
+                    raise
+                absent[entry.name] = error.message
+                continue
+            stack.enter_context(session)
+            pool, _ = make_pool(session.contract, (batch,), None)
+            names.append(entry.name)
+            fed.append((session, make_buffers(session.contract, pool, batch)))
+        measured = measure_in_rounds(fed, rounds=options.rounds, turn_s=options.turn, settle_ms=options.settle)
+    results = [
+        Entry(
+            name=name,
+            session=session.info,
+            rounds=rounds,
+            ratio=speed_ratio(rounds.round_images_per_s, measured[0].round_images_per_s),
+        )
+        for name, (session, _), rounds in zip(names, fed, measured, strict=True)
+    ]
+    return results, absent
+
+
+def show(batch: int, entries: list[Entry], absent: dict[str, str]) -> None:
+    """Print one batch size."""
+    lines = [f"batch {batch}"]
+    for entry in entries:
+        speed = f"{entry.rounds.images_per_s:10,.1f} images/s"
+        lines.append(f"  {entry.name:30s}{speed}  × {entry.ratio.text()}")
+    lines += [f"  {name}: left out: {reason}" for name, reason in absent.items()]
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()
+
+
+def main(words: list[str]) -> int:
+    """Measure, print and write the result."""
+    options = arguments(words)
+    now = datetime.datetime.now(datetime.UTC)
+    out = options.out or RESULTS / f"cpu_runtimes_{options.arch}_{options.dataset}_{now:%Y%m%dT%H%M%SZ}.json"
+    try:
+        if options.rounds < LEAST_ROUNDS:
+            raise UsageError(f"--rounds is {options.rounds}; expected at least {LEAST_ROUNDS}.")
+        require_writable(out)
+        entries = contenders(options)
+        environment = read_environment()
+        found = []
+        for batch in map(int, options.batch.split(",")):
+            results, absent = measure(options, batch, entries)
+            show(batch, results, absent)
+            found.append({"batch": batch, "entries": [to_mapping(entry) for entry in results], "absent": absent})
+        document = {
+            "schema": "ran-deploy.benchmarks.cpu_runtimes/v1",
+            "created": now.isoformat(timespec="seconds"),
+            "options": {
+                name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
+            },
+            "environment": to_mapping(environment),
+            "batches": found,
+        }
+        write_text(out, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    except RanDeployError as error:
+        sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
+        return error.exit_code
+    sys.stdout.write(f"{environment.cpu}, {environment.cpus} CPUs, {' '.join(environment.cpu_features)}\n")
+    sys.stdout.write(f"load average before: {environment.load_average_1min}\nwritten to {out}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
