@@ -2,8 +2,9 @@
 
 import itertools
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ran_deploy.bench.pareto_key import PLANES, ROW_INCHES, draw_key, legend_handles, style
 from ran_deploy.bench.pareto_result import ParetoPoint, ParetoResult, Plane
 from ran_deploy.errors import UsageError
 from ran_deploy.files import atomic_path, require_writable
@@ -11,17 +12,6 @@ from ran_deploy.optional import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-# Okabe and Ito's palette, which colour-blind people tell apart; the shape of the marker names the runtime.
-_COLOURS = {"fp32": "#0072B2", "fp16": "#009E73", "int8": "#D55E00"}
-_OTHER_COLOUR = "#444444"
-_MARKERS = {"onnxruntime": "o", "openvino": "s", "openvino-bf16": "D", "torch": "^"}
-_OTHER_MARKER = "v"
-_TYPE_NAMES = {"fp32": "float32", "fp16": "FP16", "int8": "INT8"}
-_PLANES: tuple[Plane, ...] = ("latency", "throughput")
-_COLUMNS = (0.0, 0.035, 0.345, 0.46, 0.565, 0.67, 0.84)
-"""Where the key's columns begin, as shares of its width."""
-_ROW_INCHES = 0.235
 
 
 def check_plot(path: Path) -> None:
@@ -51,20 +41,20 @@ def plot_pareto(result: ParetoResult, path: Path) -> None:
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    key_inches = _ROW_INCHES * (len(result.points) + 1)
+    key_inches = ROW_INCHES * (len(result.points) + 1)
     figure = Figure(figsize=(10.5, 5.9 + key_inches), layout=ConstrainedLayoutEngine(h_pad=0.06, w_pad=0.08))
     grid = figure.add_gridspec(3, 2, height_ratios=(0.28, 4.6, key_inches))
     left = figure.add_subplot(grid[1, 0])
     right = figure.add_subplot(grid[1, 1], sharey=left)
-    for axes, plane in ((left, _PLANES[0]), (right, _PLANES[1])):
+    for axes, plane in ((left, PLANES[0]), (right, PLANES[1])):
         _draw_plane(axes, result, plane)
     left.set_ylabel("top-1 accuracy in %")
     right.tick_params(labelleft=False)
     figure.suptitle(_title(result), fontsize=12, fontweight="bold")
     legend = figure.add_subplot(grid[0, :])
     legend.set_axis_off()
-    legend.legend(handles=_legend(result), loc="center", ncols=8, frameon=False, fontsize=9)
-    _draw_key(figure.add_subplot(grid[2, :]), result)
+    legend.legend(handles=legend_handles(result), loc="center", ncols=8, frameon=False, fontsize=9)
+    draw_key(figure.add_subplot(grid[2, :]), result)
     figure.supxlabel(_caption(result), fontsize=8, color="#444444", ha="left", x=0.012)
     with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
         figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata={"Date": None} if _svg(path) else None)
@@ -104,7 +94,7 @@ def _draw_plane(axes: "Axes", result: ParetoResult, plane: Plane) -> None:
     front = sorted((_x(point, plane), point.top1) for point in points if not point.speed(plane).dominated_by)
     axes.plot(*zip(*front, strict=True), color="#bbbbbb", lw=1.2, ls="--", zorder=1)
     for number, point in enumerate(points, start=1):
-        colour, marker = _style(point)
+        colour, marker = style(point)
         hollow = bool(point.speed(plane).dominated_by)
         x, (slow, fast) = _x(point, plane), _spread(point, plane)
         low, high = (first.top1 + edge for edge in point.difference_ci95)
@@ -127,7 +117,7 @@ def _draw_plane(axes: "Axes", result: ParetoResult, plane: Plane) -> None:
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_xlim(left=0)
-    _number(axes, [(_x(point, plane), point.top1, _style(point)[0]) for point in points])
+    _number(axes, [(_x(point, plane), point.top1, style(point)[0]) for point in points])
 
 
 def _number(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
@@ -154,84 +144,6 @@ def _number(axes: "Axes", points: list[tuple[float, float, str]]) -> None:
             color=colour,
             zorder=4,
         )
-
-
-def _draw_key(axes: "Axes", result: ParetoResult) -> None:
-    axes.set_axis_off()
-    axes.set(xlim=(0, 1), ylim=(len(result.points) + 1, 0))
-    batch = result.points[0].throughput.batch
-    _row(
-        axes,
-        0,
-        ("", "file, runtime", "top-1", "batch 1", f"batch {batch}", "dominated, batch 1", f"dominated, batch {batch}"),
-        bold=True,
-    )
-    axes.axhline(1.0, color="#bbbbbb", lw=0.8)
-    numbers = {point.name: str(number) for number, point in enumerate(result.points, start=1)}
-    for number, point in enumerate(result.points, start=1):
-        cells = (
-            str(number),
-            point.name,
-            f"{point.top1:.2f}%",
-            f"{point.latency.p50_ms:.3g} ms",
-            f"{point.throughput.images_per_s:,.0f}/s",
-            *(_verdict(point, plane, numbers) for plane in _PLANES),
-        )
-        _row(axes, number, cells, colour=_style(point)[0])
-
-
-def _row(axes: "Axes", row: int, cells: tuple[str, ...], *, bold: bool = False, colour: str = "black") -> None:
-    for column, (text, x) in enumerate(zip(cells, _COLUMNS, strict=False)):
-        numeric = 2 <= column <= 4
-        axes.text(
-            _COLUMNS[column + 1] - 0.02 if numeric else x,
-            row + 0.5,
-            text,
-            ha="right" if numeric else "left",
-            va="center",
-            fontsize=9,
-            fontweight="bold" if bold or column == 0 else "normal",
-            color=colour if column == 0 else "black",
-        )
-
-
-def _verdict(point: ParetoPoint, plane: Plane, numbers: dict[str, str]) -> str:
-    """Return what dominates a point, by numbers: at most three, the key has no room for all."""
-    above = [numbers[name] for name in point.speed(plane).dominated_by]
-    return f"by {', '.join(above[:3])}{' …' if len(above) > 3 else ''}" if above else "no"
-
-
-def _legend(result: ParetoResult) -> list[Any]:
-    from matplotlib.lines import Line2D
-
-    kinds = list(dict.fromkeys(point.asked for point in result.points))
-    runtimes = list(dict.fromkeys(_runtime(point) for point in result.points))
-    return [
-        *(
-            Line2D(
-                [],
-                [],
-                ls="",
-                marker="o",
-                ms=8,
-                color=_COLOURS.get(kind, _OTHER_COLOUR),
-                label=_TYPE_NAMES.get(kind, kind),
-            )
-            for kind in kinds
-        ),
-        *(
-            Line2D([], [], ls="", marker=_MARKERS.get(name, _OTHER_MARKER), ms=8, color="#888888", label=name)
-            for name in runtimes
-        ),
-    ]
-
-
-def _runtime(point: ParetoPoint) -> str:
-    return point.name.rpartition(", ")[2]
-
-
-def _style(point: ParetoPoint) -> tuple[str, str]:
-    return _COLOURS.get(point.asked, _OTHER_COLOUR), _MARKERS.get(_runtime(point), _OTHER_MARKER)
 
 
 def _x(point: ParetoPoint, plane: Plane) -> float:
