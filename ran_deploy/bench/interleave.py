@@ -33,6 +33,7 @@ def measure_in_rounds(
     rounds: int,
     turn_s: float,
     settle_ms: int,
+    alternate: bool = False,
     after_turn: Callable[[], None] = lambda: None,
 ) -> list[Rounds]:
     """Measure opened engines in turn.
@@ -42,6 +43,8 @@ def measure_in_rounds(
         rounds: How often each engine has its turn.
         turn_s: Least timed time of a turn, in seconds; at least one run is timed.
         settle_ms: Least untimed time before that, in milliseconds; at least one run is made.
+        alternate: Turn the order round in every second round, A B B A, so that no engine gains by a drift within a
+            round or by coming first.
         after_turn: Called after each turn, for progress.
 
     Returns:
@@ -49,8 +52,10 @@ def measure_in_rounds(
     """
     latencies_ms: list[list[list[float]]] = [[] for _ in engines]
     walls_s: list[list[float]] = [[] for _ in engines]
-    for _ in range(rounds):
-        for place, (session, buffers) in enumerate(engines):
+    places = range(len(engines))
+    for number in range(rounds):
+        for place in reversed(places) if alternate and number % 2 else places:
+            session, buffers = engines[place]
             timed_loop(session, buffers, runs=1, duration_ns=settle_ms * NS_PER_MS)
             with without_gc():
                 turn_ns, wall_ns = timed_loop(session, buffers, runs=1, duration_ns=round(turn_s * 1000 * NS_PER_MS))

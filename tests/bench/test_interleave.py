@@ -34,6 +34,16 @@ def test_engines_have_their_turns_one_after_the_other(make_engine: Any) -> None:
         assert min(result.round_images_per_s) <= result.images_per_s <= max(result.round_images_per_s)
 
 
+def test_the_order_alternates_where_asked(make_engine: Any) -> None:
+    log: list[str] = []
+    with open_engine(make_engine(), threads=1) as session:
+        images = [(np.full((1, 4, 4, 3), value, np.uint8),) for value in (0, 1)]
+        engines: Any = [(Watched(session, name, log), buffers) for name, buffers in zip("AB", images, strict=True)]
+        results = measure_in_rounds(engines, rounds=4, turn_s=0, settle_ms=0, alternate=True)
+    assert "".join(log) == "AABBBBAA" * 2
+    assert [len(result.round_p50_ms) for result in results] == [4, 4]
+
+
 def test_a_turn_lasts_and_settles_first(make_engine: Any) -> None:
     log: list[str] = []
     with open_engine(make_engine(), threads=1) as session:
