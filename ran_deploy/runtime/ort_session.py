@@ -28,6 +28,7 @@ class OrtSession(EngineSession):
         contract: What its input and output must be.
         manifest: The manifest beside it, already verified; None on trust.
         threads: Threads within one operation; None: as many as the CPUs that this process may use.
+        profile: Time each kernel, and write the times to a file whose name begins so; see :meth:`end_profiling`.
 
     Raises:
         UsageError: The file is missing, or ``threads`` is less than 1.
@@ -37,13 +38,19 @@ class OrtSession(EngineSession):
     """
 
     def __init__(
-        self, path: Path, contract: Contract, *, manifest: Manifest | None = None, threads: int | None = None
+        self,
+        path: Path,
+        contract: Contract,
+        *,
+        manifest: Manifest | None = None,
+        threads: int | None = None,
+        profile: Path | None = None,
     ) -> None:
         check_threads(threads)
         require_file(path, what="engine")
         count = threads or usable_cpus()
         started_s = time.perf_counter()
-        session = _load(path, count)
+        session = _load(path, count, profile)
         load_s = time.perf_counter() - started_s
         (provider, *_) = session.get_providers() or ("none",)
         if provider != _PROVIDER:
@@ -68,6 +75,10 @@ class OrtSession(EngineSession):
         )
         self._session: Any = session
 
+    def end_profiling(self) -> Path:
+        """Write the times of a session that was opened with ``profile``; return the file, in the trace event format."""
+        return Path(self._session.end_profiling())
+
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         contract = self.contract
         (logits,) = self._session.run([contract.output.name], {contract.input.name: images})
@@ -77,12 +88,15 @@ class OrtSession(EngineSession):
         self._session = None
 
 
-def _load(path: Path, threads: int) -> Any:
+def _load(path: Path, threads: int, profile: Path | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     options.log_severity_level = _FATAL  # what goes wrong is raised; the log would only repeat it
     try:
         return ort.InferenceSession(str(path), options, providers=[_PROVIDER])
