@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ran_deploy.arch.registry import create_model as create_model
     from ran_deploy.bench.benchmark import benchmark as benchmark
+    from ran_deploy.bench.compare import compare as compare
     from ran_deploy.bench.pareto import pareto as pareto
     from ran_deploy.data.download import fetch_dataset as fetch_dataset
     from ran_deploy.data.open import open_dataset as open_dataset
@@ -29,6 +30,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "benchmark": "ran_deploy.bench.benchmark",
     "build_engine": "ran_deploy.engine.build",
+    "compare": "ran_deploy.bench.compare",
     "create_model": "ran_deploy.arch.registry",
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",

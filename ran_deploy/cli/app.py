@@ -16,7 +16,7 @@ from ran_deploy.errors import RanDeployError, UsageError
 _HELP = "Residual Attention Networks from trained weights to engines that a service can trust."
 _PANELS = {
     "Make": ("train", "export", "quantize", "build"),
-    "Measure": ("verify", "eval", "bench", "pareto", "sensitivity", "inspect"),
+    "Measure": ("verify", "eval", "bench", "compare", "pareto", "sensitivity", "inspect"),
     "Use": ("predict",),
     "Look up": ("archs", "data"),
 }

@@ -1,12 +1,12 @@
 """``ran-deploy inspect``: what an engine's file is, and for a Q/DQ model what is wrong with it."""
 
-import textwrap
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ran_deploy.cli.facts import GLUE, LABEL, fact, scalars
 from ran_deploy.cli.output import JsonFlag, emit, note
 from ran_deploy.errors import GateError, IntegrityError
 
@@ -22,12 +22,8 @@ ran-deploy inspect att92_fp16.plan
 ran-deploy inspect --lint att92_int8.onnx
 """
 
-_WIDTH = 110
-_LABEL = 13
 _NAMED = 3
 _DYNAMIC = -1
-_GLUE = "\N{NO-BREAK SPACE}"
-"""Keeps a count on one line with its name until the text is wrapped."""
 _KINDS = {"checkpoint": "checkpoint", "onnx": "ONNX model", "plan": "TensorRT plan"}
 
 
@@ -59,7 +55,7 @@ def report_lines(report: "InspectReport") -> list[str]:
         rows += _manifest_rows(report.manifest, with_contract=report.onnx is None)
     lines = [f"{report.path}  {_KINDS[report.kind]}, {_bytes(report.size_bytes)}"]
     for name, text in rows:
-        lines += _wrapped(name, text)
+        lines += fact(name, text)
     if report.findings is not None:
         lines += _lint_lines(report.findings)
     return lines
@@ -67,11 +63,11 @@ def report_lines(report: "InspectReport") -> list[str]:
 
 def _network(report: "InspectReport") -> str:
     if (manifest := report.manifest) is not None:
-        options = f" ({_scalars(manifest.options)})" if manifest.options else ""
+        options = f" ({scalars(manifest.options)})" if manifest.options else ""
         name = f"{manifest.arch or 'not from the registry'}{options}"
         return f"{name}, {manifest.dataset}, {len(manifest.contract.labels)} classes, {manifest.weights} weights"
     if report.checkpoint is not None and report.checkpoint.network:
-        return _scalars(report.checkpoint.network)
+        return scalars(report.checkpoint.network)
     return "unknown without a manifest"
 
 
@@ -110,7 +106,7 @@ def _manifest_rows(manifest: "Manifest", *, with_contract: bool) -> Iterable[tup
         yield "batch", f"{sizes.min_batch} to {sizes.max_batch}, tuned for {sizes.opt_batch}"
     for name in ("calibration", "parity", "accuracy"):
         if found := getattr(manifest, name):
-            yield name, _scalars(found)
+            yield name, scalars(found)
     for parent in manifest.parents:
         yield "made from", f"{parent.role} {parent.name}  {parent.sha256[:16]}…"
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
@@ -123,14 +119,14 @@ def _lint_lines(findings: "tuple[Finding, ...]") -> list[str]:
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         groups.setdefault((finding.severity, finding.rule), []).append(finding)
-    lines = _wrapped("lint", _lint_summary(findings))
+    lines = fact("lint", _lint_summary(findings))
     for (severity, rule), found in groups.items():
         first = found[0]
         count = f" × {len(found)}" if len(found) > 1 else ""
-        lines.append(f"{severity:<{_LABEL}}{rule}{count}")
+        lines.append(f"{severity:<{LABEL}}{rule}{count}")
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-        lines += _wrapped("", f"{first.node}{more}: {first.message}" if first.node else first.message)
-        lines += _wrapped("", f"fix: {first.fix}")
+        lines += fact("", f"{first.node}{more}: {first.message}" if first.node else first.message)
+        lines += fact("", f"fix: {first.fix}")
     return lines
 
 
@@ -138,18 +134,6 @@ def _lint_summary(findings: "tuple[Finding, ...]") -> str:
     counts = {kind: sum(finding.severity == kind for finding in findings) for kind in ("error", "warning", "info")}
     named = [f"{count} {kind}{'s' if count > 1 and kind != 'info' else ''}" for kind, count in counts.items() if count]
     return ", ".join(named) or "every rule is kept"
-
-
-def _wrapped(name: str, text: str) -> list[str]:
-    lines = textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=f"{name:<{_LABEL}}",
-        subsequent_indent=" " * _LABEL,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def _tensor(name: str, dtype: str, shape: Iterable[int | str]) -> str:
@@ -164,30 +148,12 @@ def _resizing(resize: int | None, size: int) -> str:
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count}{_GLUE}{name}" for name, count in counts.items())
+    return ", ".join(f"{count}{GLUE}{name}" for name, count in counts.items())
 
 
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _scalars(values: Mapping[str, Any]) -> str:
-    """The plain values and intervals of a mapping; longer lists and nested mappings are left to ``--json``."""
-    texts = ((name, _scalar(value)) for name, value in values.items())
-    return ", ".join(f"{name} {text}" for name, text in texts if text)
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(end, float) for end in value):
-        return f"{_scalar(value[0])} to {_scalar(value[1])}"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):  # 64 characters: a hash
-        return f"{value[:16]}…" if len(value) == 64 else value
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else ""
 
 
 def _bytes(size: int) -> str:

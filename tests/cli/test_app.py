@@ -17,7 +17,7 @@ from ran_deploy.errors import GateError
 
 VERBS = (
     *("train", "export", "quantize", "build"),
-    *("verify", "eval", "bench", "pareto", "sensitivity", "inspect"),
+    *("verify", "eval", "bench", "compare", "pareto", "sensitivity", "inspect"),
     *("predict", "archs", "data"),
 )
 

@@ -80,6 +80,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
     assert ran_deploy.__all__ == [
         "benchmark",
         "build_engine",
+        "compare",
         "create_model",
         "evaluate",
         "evaluate_against",

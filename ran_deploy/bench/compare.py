@@ -1,0 +1,164 @@
+"""``compare``: two engines measured in turn, or two results of ``bench``, and what may be said of the difference."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+
+from ran_deploy.bench.compare_interval import TimeRatio, paired_ratio
+from ran_deploy.bench.compare_result import BatchComparison, CompareOptions, CompareResult, Metric
+from ran_deploy.bench.compare_sides import describe_side, relation, remarks
+from ran_deploy.bench.compare_verdict import DEFAULT_MARGIN, RULE, judge, percent, regressed
+from ran_deploy.bench.environment import Environment, read_environment
+from ran_deploy.bench.inputs import make_buffers, make_pool
+from ran_deploy.bench.interleave import SETTLE_MS, Rounds, measure_in_rounds
+from ran_deploy.progress import Progress
+from ran_deploy.runtime.open import Runtime, open_engine
+from ran_deploy.runtime.session import Session
+
+_SCENARIO = "single-stream"
+
+
+def compare(
+    a: Path | str,
+    b: Path | str,
+    *,
+    batches: tuple[int, ...] | None = None,
+    rounds: int = 40,
+    duration_s: float = 8.0,
+    margin: float = DEFAULT_MARGIN,
+    metric: Metric = "latency",
+    fail_on_regression: float | None = None,
+    images: Path | None = None,
+    runtime_a: Runtime = "auto",
+    runtime_b: Runtime = "auto",
+    threads: int | None = None,
+    trust: bool = False,
+) -> CompareResult:
+    """Compare two engines in one interleaved run, A B B A …, and judge the ratio of their times.
+
+    Args:
+        a: The engine to compare with, such as the one in use.
+        b: The candidate.
+        batches: Batch sizes, each compared on its own; None: 1 and 64.
+        rounds: How often each engine has its turn at each batch size.
+        duration_s: Least time to measure each engine at each batch size, over all rounds, in seconds.
+        margin: Largest relative difference of time that counts as none, such as 0.03.
+        metric: What the verdict is about: "latency" (the median), or "throughput" (all of the time).
+        fail_on_regression: Mark as regressed a batch size at which B is surely slower by more than this share.
+        images: A folder of real images to feed; None: seeded random pixels.
+        runtime_a: What runs A if it is an ``.onnx`` file, see :func:`ran_deploy.open_engine`.
+        runtime_b: What runs B.
+        threads: CPU threads of both; None: as the runtime thinks best.
+        trust: Open engines without a manifest.
+
+    Returns:
+        Verdicts and intervals; a regression is in ``regressions`` and raises nothing.
+
+    Raises:
+        UsageError: A file or the images are missing, or an option is out of range.
+        IntegrityError: An engine or an image is damaged.
+        IncompatibleError: An engine was built for another library, version or GPU.
+        MissingError: A package or a GPU is missing.
+    """
+    options = CompareOptions(
+        batches=batches or (1, 64),
+        rounds=rounds,
+        duration_s=duration_s,
+        margin=margin,
+        metric=metric,
+        fail_on_regression=fail_on_regression,
+    )
+    environment = read_environment()
+    with contextlib.ExitStack() as stack:
+        first, second = (
+            stack.enter_context(open_engine(path, threads=threads, trust=trust, runtime=runtime))
+            for path, runtime in ((a, runtime_a), (b, runtime_b))
+        )
+        with Progress("compare", 2 * rounds * len(options.batches), "turns") as progress:
+            comparisons, fed = compare_sessions(
+                first, second, options, images=images, after_turn=lambda: progress.advance(1)
+            )
+        sides = describe_side(first), describe_side(second)
+        found = (*remarks(first, second), *_busy(environment))
+    return CompareResult(
+        a=sides[0],
+        b=sides[1],
+        relation=relation(*sides),
+        comparisons=comparisons,
+        regressions=tuple(entry.batch for entry in comparisons if entry.regressed),
+        rule=RULE.format(margin=percent(margin)),
+        order=f"{rounds} rounds in turn, A B B A …; {SETTLE_MS} ms untimed before each turn",
+        inputs=f"{fed}, in rotating batches",
+        remarks=found,
+        options=options,
+        environment=environment,
+    )
+
+
+def compare_sessions(
+    a: Session,
+    b: Session,
+    options: CompareOptions,
+    *,
+    images: Path | None = None,
+    after_turn: Callable[[], None] = lambda: None,
+) -> tuple[tuple[BatchComparison, ...], str]:
+    """Compare two opened sessions at each batch size.
+
+    Args:
+        a: The session to compare with.
+        b: The candidate.
+        options: How to measure and to judge.
+        images: A folder of real images to feed; None: seeded random pixels.
+        after_turn: Called after each turn, for progress.
+
+    Returns:
+        The comparisons, and a sentence about what was fed.
+
+    Raises:
+        UsageError: The images are missing, or an engine does not take a batch size.
+        IntegrityError: An image is damaged.
+    """
+    pools = [make_pool(session.contract, options.batches, images) for session in (a, b)]
+    found = []
+    for batch in options.batches:
+        engines = [
+            (session, make_buffers(session.contract, pool, batch))
+            for session, (pool, _) in zip((a, b), pools, strict=True)
+        ]
+        measured = measure_in_rounds(
+            engines,
+            rounds=options.rounds,
+            turn_s=options.duration_s / options.rounds,
+            settle_ms=SETTLE_MS,
+            alternate=True,
+            after_turn=after_turn,
+        )
+        found.append(_compare_rounds(measured[0], measured[1], options))
+    return tuple(found), pools[0][1]
+
+
+def _busy(environment: Environment) -> tuple[str, ...]:
+    load, cpus = environment.load_average_1min, environment.cpus
+    if load is None or load <= cpus / 2:
+        return ()
+    return (f"the machine was busy before the measurement (load {load:.1f} on {cpus} CPUs)",)
+
+
+def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions) -> BatchComparison:
+    latency = paired_ratio(b.round_p50_ms, a.round_p50_ms)
+    seconds = [[1 / speed for speed in side.round_images_per_s] for side in (a, b)]
+    time_per_image = paired_ratio(seconds[1], seconds[0])
+    chosen: TimeRatio = latency if options.metric == "latency" else time_per_image
+    limit = options.fail_on_regression
+    return BatchComparison(
+        batch=a.batch,
+        scenario=_SCENARIO,
+        boundary="host: one synchronous run() call, batch in, float32 logits out",
+        a=a,
+        b=b,
+        latency=latency,
+        time_per_image=time_per_image,
+        verdict=judge(chosen, rounds=options.rounds, margin=options.margin),
+        regressed=limit is not None and regressed(chosen, limit),
+    )

@@ -1,0 +1,113 @@
+"""What a comparison is asked for, and what it answers."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ran_deploy.bench.compare_interval import LEAST_PAIRED, TimeRatio
+from ran_deploy.bench.compare_verdict import DEFAULT_MARGIN, MOST_ROUNDS, Verdict
+from ran_deploy.bench.environment import Environment
+from ran_deploy.bench.interleave import Rounds
+from ran_deploy.errors import UsageError
+from ran_deploy.runtime.lineage import Ancestor
+
+Metric = Literal["latency", "throughput"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareOptions:
+    """How to measure and to judge.
+
+    Raises:
+        UsageError: A value is out of range.
+    """
+
+    batches: tuple[int, ...] = (1, 64)
+    """Batch sizes, each compared on its own."""
+    rounds: int = 40
+    """How often each engine has its turn at each batch size."""
+    duration_s: float = 8.0
+    """Least time to measure each engine at each batch size, over all rounds, in seconds."""
+    margin: float = DEFAULT_MARGIN
+    """Largest relative difference of time that counts as none; 0: every sure difference counts."""
+    metric: Metric = "latency"
+    """What the verdict is about: the median latency, or the time per image of the whole turn."""
+    fail_on_regression: float | None = None
+    """By how much, as a share of A's time, B may be slower; None: any."""
+
+    def __post_init__(self) -> None:
+        if not self.batches or min(self.batches) < 1 or len(set(self.batches)) != len(self.batches):
+            raise UsageError(f"The batch sizes are {list(self.batches)}; expected different numbers of at least 1.")
+        if not LEAST_PAIRED <= self.rounds <= MOST_ROUNDS:
+            raise UsageError(
+                f"The number of rounds is {self.rounds}; expected {LEAST_PAIRED} to {MOST_ROUNDS}.",
+                fix=f"Fewer than {LEAST_PAIRED} rounds have no 95% interval; 40 is a good number.",
+            )
+        if not 0 <= self.duration_s < float("inf"):
+            raise UsageError(f"The duration is {self.duration_s} s; expected ≥ 0.")
+        for name, share in (("--margin", self.margin), ("--fail-on-regression", self.fail_on_regression)):
+            if share is not None and not 0 <= share < 1:
+                raise UsageError(f"{name} is {share:g}; expected a share such as 3% or 0.03, from 0 to below 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One of the two that are compared."""
+
+    engine: str
+    sha256: str
+    size_bytes: int | None
+    """None where the file is not here: a result file of another machine."""
+    runtime: str
+    provider: str
+    device: str
+    precision: str
+    """The types that really run, as far as the runtime tells."""
+    threads: int
+    versions: dict[str, str]
+    lineage: tuple[Ancestor, ...] = ()
+    accuracy: dict[str, Any] | None = None
+    """What the manifest says of its accuracy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchComparison:
+    """Both sides at one batch size."""
+
+    batch: int
+    scenario: str
+    boundary: str
+    """What the clock covers."""
+    a: Rounds
+    b: Rounds
+    latency: TimeRatio
+    """Median latency of B over A's."""
+    time_per_image: TimeRatio
+    """B's wall-clock time per image over A's: the inverse of the ratio of throughputs."""
+    verdict: Verdict
+    """By the metric that was asked for."""
+    regressed: bool
+    """Whether B is surely slower by more than ``fail_on_regression``; False where none was given."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompareResult:
+    """Two engines, or two result files, side by side."""
+
+    a: Side
+    b: Side
+    relation: str
+    """How the two files are related, in one sentence."""
+    comparisons: tuple[BatchComparison, ...]
+    regressions: tuple[int, ...]
+    """Batch sizes at which B is surely slower by more than ``fail_on_regression``."""
+    rule: str
+    """How verdicts are made."""
+    order: str
+    """How the measurements were taken."""
+    inputs: str
+    """What was fed."""
+    remarks: tuple[str, ...]
+    """What limits the comparison."""
+    options: CompareOptions
+    environment: Environment | dict[str, Any]
+    """The machine; of result files: that of B."""
