@@ -14,6 +14,9 @@ _EXTRAS = {
     "openvino": "openvino",
     "tensorrt_rtx": "tensorrt-rtx",
     "tensorrt": "tensorrt",
+    "cuda.core": "gpu",
+    "cuda.bindings.driver": "gpu",
+    "pycuda.driver": "pycuda",
     "modelopt.onnx.quantization": "modelopt",
 }
 

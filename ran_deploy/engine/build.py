@@ -13,7 +13,6 @@ import onnx
 from ran_deploy import __version__
 from ran_deploy.engine.builder import build_plan
 from ran_deploy.engine.flavour import Flavour, load_flavour
-from ran_deploy.engine.header import read_header
 from ran_deploy.engine.layers import parse_layers
 from ran_deploy.engine.precision import check_obtained, obtained_types
 from ran_deploy.engine.profile import make_profile
@@ -23,6 +22,7 @@ from ran_deploy.files import require_writable
 from ran_deploy.manifest import BatchProfile, Build, Manifest, Parent, publish, reusable, stage_key
 from ran_deploy.quant.compute import compute_operators
 from ran_deploy.quant.source import source_manifest
+from ran_deploy.runtime.plan_header import read_header
 
 _LEVELS = range(6)
 _RTX_DEFAULT_TARGETS = ("sm80", "sm86", "sm89", "sm120+")

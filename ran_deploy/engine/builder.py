@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ran_deploy.engine.flavour import Flavour
-from ran_deploy.engine.log import Messages, make_logger, make_monitor
+from ran_deploy.engine.log import make_monitor
 from ran_deploy.engine.targets import set_targets
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.interrupts import ctrl_c_deferred
 from ran_deploy.manifest import DYNAMIC, BatchProfile, Contract
 from ran_deploy.progress import Progress
+from ran_deploy.runtime.trt_log import Messages, make_logger
 
 _POLL_S = 0.1
 
@@ -46,7 +47,7 @@ def build_plan(
         IntegrityError: The file is not an ONNX model, or its input is not that of the contract.
     """
     trt = flavour.module
-    logger, messages = make_logger(trt)
+    logger, messages = make_logger(trt, keep_all=True)
     builder = trt.Builder(logger)
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     model = onnx_path.read_bytes()

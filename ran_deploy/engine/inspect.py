@@ -9,7 +9,6 @@ from typing import Any, Literal
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ran_deploy.engine.header import PlanHeader, read_header
 from ran_deploy.engine.inspect_onnx import OnnxFacts, onnx_facts
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file, sha256_file
@@ -17,6 +16,7 @@ from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.quant.finding import Finding
 from ran_deploy.quant.lint import lint as lint_model
 from ran_deploy.runtime.onnx_file import load_onnx
+from ran_deploy.runtime.plan_header import PlanHeader, read_header
 
 Kind = Literal["checkpoint", "onnx", "plan"]
 _KINDS: dict[str, Kind] = {".safetensors": "checkpoint", ".onnx": "onnx", ".plan": "plan"}

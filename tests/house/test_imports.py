@@ -15,7 +15,8 @@ ROOT = Path(ran_deploy.__file__).parent
 ALLOWED = {
     "data": set(),
     "arch": {"data"},
-    "runtime": {"data", "arch"},
+    "cuda": set(),
+    "runtime": {"data", "arch", "cuda"},
     "graph": {"data", "arch", "runtime"},
     "train": {"data", "arch"},
     "quant": {"data", "arch", "runtime", "graph"},
@@ -23,7 +24,7 @@ ALLOWED = {
     "bench": {"data", "runtime"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
-HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "matplotlib", "onnx"}
+HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx"}
 
 
 def imports_of(path: Path) -> set[str]:

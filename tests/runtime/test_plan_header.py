@@ -2,8 +2,8 @@
 
 import pytest
 
-from ran_deploy.engine.header import read_header
 from ran_deploy.errors import IntegrityError
+from ran_deploy.runtime.plan_header import read_header
 
 # The first 40 bytes of plans that TensorRT-RTX 1.7.1.116 wrote: default targets, and sm86 with sm89.
 DEFAULT = bytes.fromhex(
