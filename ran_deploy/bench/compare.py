@@ -15,7 +15,7 @@ from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session
 
-_SCENARIO = "single-stream"
+_SCENARIO = "interleaved"
 
 
 def compare(
@@ -25,6 +25,7 @@ def compare(
     batches: tuple[int, ...] | None = None,
     rounds: int = 40,
     duration_s: float = 8.0,
+    settle_ms: int = SETTLE_MS,
     margin: float = DEFAULT_MARGIN,
     metric: Metric = "latency",
     fail_on_regression: float | None = None,
@@ -42,6 +43,7 @@ def compare(
         batches: Batch sizes, each compared on its own; None: 1 and 64.
         rounds: How often each engine has its turn at each batch size.
         duration_s: Least time to measure each engine at each batch size, over all rounds, in seconds.
+        settle_ms: Least untimed time before each turn, in milliseconds.
         margin: Largest relative difference of time that counts as none, such as 0.03.
         metric: What the verdict is about: "latency" (the median), or "throughput" (all of the time).
         fail_on_regression: Mark as regressed a batch size at which B is surely slower by more than this share.
@@ -64,6 +66,7 @@ def compare(
         batches=batches or (1, 64),
         rounds=rounds,
         duration_s=duration_s,
+        settle_ms=settle_ms,
         margin=margin,
         metric=metric,
         fail_on_regression=fail_on_regression,
@@ -87,7 +90,7 @@ def compare(
         comparisons=comparisons,
         regressions=tuple(entry.batch for entry in comparisons if entry.regressed),
         rule=RULE.format(margin=percent(margin)),
-        order=f"{rounds} rounds in turn, A B B A …; {SETTLE_MS} ms untimed before each turn",
+        order=f"{rounds} rounds in turn, A B B A …; {settle_ms} ms untimed before each turn",
         inputs=f"{fed}, in rotating batches",
         remarks=found,
         options=options,
@@ -130,7 +133,7 @@ def compare_sessions(
             engines,
             rounds=options.rounds,
             turn_s=options.duration_s / options.rounds,
-            settle_ms=SETTLE_MS,
+            settle_ms=options.settle_ms,
             alternate=True,
             after_turn=after_turn,
         )

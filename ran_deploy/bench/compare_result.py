@@ -6,7 +6,7 @@ from typing import Any, Literal
 from ran_deploy.bench.compare_interval import LEAST_PAIRED, TimeRatio
 from ran_deploy.bench.compare_verdict import DEFAULT_MARGIN, MOST_ROUNDS, Verdict
 from ran_deploy.bench.environment import Environment
-from ran_deploy.bench.interleave import Rounds
+from ran_deploy.bench.interleave import SETTLE_MS, Rounds
 from ran_deploy.errors import UsageError
 from ran_deploy.runtime.lineage import Ancestor
 
@@ -27,6 +27,8 @@ class CompareOptions:
     """How often each engine has its turn at each batch size."""
     duration_s: float = 8.0
     """Least time to measure each engine at each batch size, over all rounds, in seconds."""
+    settle_ms: int = SETTLE_MS
+    """Least untimed time before each turn, in milliseconds."""
     margin: float = DEFAULT_MARGIN
     """Largest relative difference of time that counts as none; 0: every sure difference counts."""
     metric: Metric = "latency"
@@ -42,8 +44,8 @@ class CompareOptions:
                 f"The number of rounds is {self.rounds}; expected {LEAST_PAIRED} to {MOST_ROUNDS}.",
                 fix=f"Fewer than {LEAST_PAIRED} rounds have no 95% interval; 40 is a good number.",
             )
-        if not 0 <= self.duration_s < float("inf"):
-            raise UsageError(f"The duration is {self.duration_s} s; expected ≥ 0.")
+        if not 0 <= self.duration_s < float("inf") or self.settle_ms < 0:
+            raise UsageError(f"The duration is {self.duration_s} s and --settle {self.settle_ms} ms; expected ≥ 0.")
         for name, share in (("--margin", self.margin), ("--fail-on-regression", self.fail_on_regression)):
             if share is not None and not 0 <= share < 1:
                 raise UsageError(f"{name} is {share:g}; expected a share such as 3% or 0.03, from 0 to below 1.")

@@ -33,6 +33,7 @@ def compare_command(
     duration: Annotated[
         float, typer.Option(help="Least time to measure each engine at each batch size, over all rounds, in seconds.")
     ] = 8.0,
+    settle: Annotated[int, typer.Option(help="Least untimed time before each turn, in ms.")] = 100,
     margin: Annotated[str, typer.Option(help="Largest difference of time that counts as none: 3% or 0.03.")] = "3%",
     metric: Annotated[
         Literal["latency", "throughput"],
@@ -64,6 +65,7 @@ def compare_command(
         batches=_sizes(batch),
         rounds=rounds,
         duration_s=duration,
+        settle_ms=settle,
         margin=_share("--margin", margin),
         metric=metric,
         fail_on_regression=None if fail_on_regression is None else _share("--fail-on-regression", fail_on_regression),
