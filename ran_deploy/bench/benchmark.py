@@ -1,115 +1,233 @@
-"""``benchmark``: the latency and throughput of an engine at its boundary, as a service would see them."""
+"""``benchmark``: the latency and throughput of an engine at a named boundary, as a service would see them."""
 
-import time
-from dataclasses import asdict
+import datetime
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy.typing as npt
-
-from ran_deploy.bench.environment import Environment, peak_rss_bytes, read_environment
-from ran_deploy.bench.inputs import Buffers, make_buffers, make_pool
-from ran_deploy.bench.loop import NS_PER_MS, timed_loop, without_gc
-from ran_deploy.bench.result import BatchResult, BenchOptions, BenchResult
-from ran_deploy.bench.statistics import PERCENTILE_RULE, summarize
+from ran_deploy.bench.activity import Activity, activity_since, snapshot
+from ran_deploy.bench.against_parent import AgainstParent, find_float_parent, measure_against_parent
+from ran_deploy.bench.bootstrap import RULE
+from ran_deploy.bench.environment import Environment, read_environment
+from ran_deploy.bench.measure import Measured, Request
+from ran_deploy.bench.options import DEFAULT_BATCHES, MEANINGS, BenchOptions, Boundary, Scenario
+from ran_deploy.bench.processes import measure_in_processes
+from ran_deploy.bench.raw_files import write_csv, write_export_times
+from ran_deploy.bench.remarks import remarks
+from ran_deploy.bench.repeat import repeat_command
+from ran_deploy.bench.report_html import write_html
+from ran_deploy.bench.result import BenchResult, ProcessStart
+from ran_deploy.bench.statistics import PERCENTILE_RULE
+from ran_deploy.bench.summary import summarize_all
 from ran_deploy.config import to_mapping
-from ran_deploy.errors import UnstableError
-from ran_deploy.progress import Progress
-from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.session import Session
+from ran_deploy.errors import RanDeployError, UnstableError, UsageError
+from ran_deploy.files import require_writable
+from ran_deploy.manifest import Manifest, read_manifest
+from ran_deploy.runtime.open import Runtime
 
 
 def benchmark(
     engine: Path | str,
     *,
-    batches: tuple[int, ...] = (1, 8, 64),
+    scenario: Scenario = "sweep",
+    boundary: Boundary = "engine",
+    batches: Sequence[int] | None = None,
     warmup_ms: int = 200,
     duration_s: float = 3.0,
+    max_duration_s: float | None = None,
+    precision: float = 0.02,
     iterations: int = 10,
+    percentiles: Sequence[float] = (90, 95, 99),
+    qps: float | None = None,
+    slo_ms: float | None = None,
+    find_max_qps: bool = False,
+    trials: int = 8,
+    workers: int = 1,
+    seed: int = 20,
+    processes: int = 1,
+    against_parent: bool = True,
     images: Path | None = None,
     threads: int | None = None,
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
     fail_on_unstable: bool = False,
+    csv: Path | None = None,
+    export_times: Path | None = None,
+    html: Path | None = None,
 ) -> BenchResult:
     """Measure an engine's latency and throughput.
 
     Args:
         engine: Any engine.
-        batches: Batch sizes, each measured on its own.
-        warmup_ms: Least time of untimed runs before each batch size, in milliseconds.
-        duration_s: Least time to measure each batch size, in seconds.
-        iterations: Least number of runs to measure at each batch size.
+        scenario: "sweep" (batch sizes one by one), or MLPerf's "single-stream", "multi-stream", "server", "offline".
+        boundary: "engine" (one run, transfers included), "end-to-end" (from encoded images to classes) or "both".
+        batches: Batch sizes of "sweep" and "offline", each measured on its own; None: the scenario's.
+        warmup_ms: Least time of untimed runs before each measurement, in milliseconds.
+        duration_s: Least time of each measurement, in seconds.
+        max_duration_s: Most time of each measurement, in seconds; None: three times the least.
+        precision: Stop when the 95% interval of the median is within this share of it.
+        iterations: Least number of runs of each measurement.
+        percentiles: What to report beside the median, each only if there are enough runs.
+        qps: Arrivals per second of the server scenario.
+        slo_ms: What 99% of the queries may need at most, in milliseconds, for ``find_max_qps``.
+        find_max_qps: Search the highest rate of arrivals at which ``slo_ms`` holds.
+        trials: Rates that the search tries.
+        workers: Threads that serve the queries of the server scenario.
+        seed: Seed of the arrivals.
+        processes: Fresh processes to measure in, one after another.
+        against_parent: Compare an FP16 or INT8 ``.onnx`` engine with its float32 parent, if that lies beside it.
         images: A folder of real images to feed; None: seeded random pixels.
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
         runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
-        fail_on_unstable: Raise if the latencies of a batch size drift.
+        fail_on_unstable: Raise if the latencies of a measurement drift, or a server does not keep up.
+        csv: Write each query's times into this file.
+        export_times: Write them with the keys of trtexec's ``--exportTimes``.
+        html: Write a report that works offline.
 
     Raises:
-        UsageError: The engine or the images are missing, an option is out of range, or the engine's batch is fixed
-            to another size.
+        UsageError: The engine or the images are missing, an option is out of range or not for the scenario, the
+            engine's batch is fixed to another size, or a file cannot be written.
         IntegrityError: The engine or an image is damaged.
         IncompatibleError: The engine was built for another library, version or GPU.
         MissingError: A package or a GPU is missing.
-        UnstableError: ``fail_on_unstable``, and a batch size is unstable; ``details`` holds the result.
+        UnstableError: ``fail_on_unstable``, and a measurement is unstable; ``details`` holds the result.
     """
-    options = BenchOptions(batches=batches, warmup_ms=warmup_ms, duration_s=duration_s, iterations=iterations)
-    environment = read_environment()
-    with open_engine(engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime) as session:
-        result = _measure_all(session, options, images, environment)
-    unstable = [entry.batch for entry in result.results if not entry.stable]
-    if fail_on_unstable and unstable:
-        raise UnstableError(
-            f"The latencies of {engine} at batch {', '.join(map(str, unstable))} are unstable.",
-            fix="Close other programs, or measure longer with --duration.",
-            details=to_mapping(result),
-        )
+    options = BenchOptions(
+        scenario=scenario,
+        boundary=boundary,
+        batches=tuple(DEFAULT_BATCHES.get(scenario, ()) if batches is None else batches),
+        warmup_ms=warmup_ms,
+        duration_s=duration_s,
+        max_duration_s=max_duration_s,
+        precision=precision,
+        iterations=iterations,
+        percentiles=tuple(percentiles),
+        qps=qps,
+        slo_ms=slo_ms,
+        find_max_qps=find_max_qps,
+        trials=trials,
+        workers=workers,
+        seed=seed,
+        processes=processes,
+    )
+    _check_files(csv, export_times, html)
+    request = Request(
+        engine=str(engine),
+        options=options,
+        images=None if images is None else str(images),
+        threads=threads,
+        trust=trust,
+        fallback=fallback,
+        runtime=runtime,
+    )
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    environment, before = read_environment(), snapshot()
+    measured = measure_in_processes(request)
+    activity = activity_since(before)
+    manifest = read_manifest(Path(measured[0].session.engine))
+    parent, notes = _against_parent(request, measured[0], manifest) if against_parent else (None, [])
+    result = _assemble(
+        request, measured, manifest=manifest, environment=environment, activity=activity, created=created
+    )
+    result = replace(
+        result, against_parent=parent, notes=(*notes, *remarks(result)), command=repeat_command(request, against_parent)
+    )
+    if csv is not None:
+        write_csv(measured, csv)
+    if export_times is not None:
+        write_export_times(measured, export_times)
+    if html is not None:
+        write_html(result, measured, html)
+    _fail_if_unstable(result, fail_on_unstable)
     return result
 
 
-def _measure_all(session: Session, options: BenchOptions, images: Path | None, environment: Environment) -> BenchResult:
-    contract = session.contract
-    pool, fed = make_pool(contract, options.batches, images)
-    results: list[BatchResult] = []
-    first_ms = 0.0
-    with Progress("bench", len(options.batches), "batch sizes") as progress:
-        for batch in options.batches:
-            buffers = make_buffers(contract, pool, batch)
-            if not results:
-                first_ms = _run_once(session, buffers[0]) / NS_PER_MS
-            results.append(_measure(session, buffers, batch, options))
-            progress.advance(1)
+def _check_files(*paths: Path | None) -> None:
+    given = [Path(path) for path in paths if path is not None]
+    for path in given:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; expected the name of a file to write.")
+        require_writable(path)
+    if len({path.resolve() for path in given}) < len(given):
+        raise UsageError("Two of the files to write have the same name.", fix="Give each its own.")
+
+
+def _against_parent(
+    request: Request, measured: Measured, manifest: Manifest | None
+) -> tuple[AgainstParent | None, list[str]]:
+    path = Path(measured.session.engine)  # what really ran, after a fallback too
+    parent, note = find_float_parent(path, manifest)
+    if parent is None or manifest is None:
+        return None, [note] if note else []
+    try:
+        found = measure_against_parent(request, path, parent, manifest, request.options.batches)
+    except RanDeployError as error:
+        return None, [f"The float32 parent {parent} was not measured: {error.message}"]
+    return found, [entry.text for entry in found.batches]
+
+
+def _assemble(
+    request: Request,
+    measured: list[Measured],
+    *,
+    manifest: Manifest | None,
+    environment: Environment,
+    activity: Activity,
+    created: str,
+) -> BenchResult:
+    options, first = request.options, measured[0]
+    peaks = [one.peak_rss_bytes for one in measured if one.peak_rss_bytes is not None]
     return BenchResult(
-        engine=session.info.engine,
-        session=session.info,
-        boundary=f"host: one synchronous run() call, {contract.input.dtype} batch in, float32 logits out",
-        inputs=f"{fed}, in rotating batches",
+        engine=first.session.engine,
+        scenario=f"{options.scenario}: {MEANINGS[options.scenario]}",
+        session=first.session,
+        boundary=first.boundaries[options.boundaries[0]],
+        boundaries=first.boundaries,
+        inputs=first.inputs,
         percentile_rule=PERCENTILE_RULE,
-        load_s=session.info.load_s,
-        first_inference_ms=first_ms,
-        results=tuple(results),
-        peak_rss_bytes=peak_rss_bytes(),
+        interval_rule=f"mean, throughput and the bootstrap of p99: {RULE}; percentiles: 95%, from order statistics",
+        stop_rule=_stop_rule(options, first),
+        load_s=first.session.load_s,
+        first_inference_ms=first.first_inference_ms,
+        starts=tuple(
+            ProcessStart(
+                load_s=one.session.load_s,
+                first_inference_ms=one.first_inference_ms,
+                peak_rss_bytes=one.peak_rss_bytes,
+            )
+            for one in measured
+        ),
+        results=summarize_all(measured, options),
+        search=first.search,
+        against_parent=None,
+        notes=(),
+        peak_rss_bytes=max(peaks, default=None),
         options=options,
         environment=environment,
+        activity=activity,
+        lineage=() if manifest is None else manifest.parents,
+        precision_asked="unknown" if manifest is None else manifest.precision.asked,
+        created=created,
+        command="",
     )
 
 
-def _run_once(session: Session, images: npt.NDArray[Any]) -> int:
-    started_ns = time.perf_counter_ns()
-    session.run(images)
-    return time.perf_counter_ns() - started_ns
+def _stop_rule(options: BenchOptions, measured: Measured) -> str:
+    if measured.search is not None:
+        return measured.search.rule
+    if options.scenario == "server":
+        return f"a schedule of at least {options.iterations} queries and {options.duration_s:g} s, drawn beforehand"
+    return options.stop_rule.text
 
 
-def _measure(session: Session, buffers: Buffers, batch: int, options: BenchOptions) -> BatchResult:
-    timed_loop(session, buffers, runs=1, duration_ns=options.warmup_ms * NS_PER_MS)
-    with without_gc():
-        latencies_ns, wall_ns = timed_loop(
-            session, buffers, runs=options.iterations, duration_ns=round(options.duration_s * 1000 * NS_PER_MS)
+def _fail_if_unstable(result: BenchResult, wanted: bool) -> None:
+    unstable = sorted({entry.batch for entry in result.results if not entry.stable})
+    if wanted and unstable:
+        raise UnstableError(
+            f"The latencies of {result.engine} at batch {', '.join(map(str, unstable))} are unstable.",
+            fix="Close other programs, or measure longer with --duration.",
+            details=to_mapping(result),
         )
-    summary = summarize([latency / NS_PER_MS for latency in latencies_ns])
-    return BatchResult(
-        batch=batch, images_per_s=batch * summary.samples / (wall_ns / 1000 / NS_PER_MS), **asdict(summary)
-    )

@@ -46,6 +46,12 @@ class Environment:
     versions: dict[str, str]
     load_average_1min: float | None
     """Processes that ran or waited in the minute before the measurement, this one included."""
+    cpu_mhz: float | None = None
+    """Mean frequency of the CPUs before the measurement; None where the system does not tell."""
+    cpu_quota: float | None = None
+    """CPUs' worth of time that the container may use (cgroup v1 or v2); None: no limit that is visible."""
+    container: bool = False
+    """Whether signs of a container were found."""
     gpus: tuple[dict[str, str], ...]
     """For each NVIDIA GPU what nvidia-smi says: name, driver, clocks in MHz, temperature in °C, power in W."""
 
@@ -63,9 +69,35 @@ def read_environment() -> Environment:
         os=platform.platform(),
         python=platform.python_version(),
         versions={"ran-deploy": __version__, **versions(*_DISTRIBUTIONS)},
-        load_average_1min=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        load_average_1min=load_average(),
+        cpu_mhz=cpu_mhz(),
+        cpu_quota=_cpu_quota(),
+        container=Path("/.dockerenv").exists() or Path("/run/.containerenv").exists(),
         gpus=_gpus(),
     )
+
+
+def load_average() -> float | None:
+    """Return the processes that ran or waited in the last minute; None where the system does not tell."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
+def cpu_mhz() -> float | None:
+    """Return the mean frequency of the CPUs at this moment, in MHz; None where the system does not tell."""
+    rates = [
+        float(line.partition(":")[2]) for line in _read("/proc/cpuinfo").splitlines() if line.startswith("cpu MHz")
+    ]
+    return sum(rates) / len(rates) if rates else None
+
+
+def _cpu_quota() -> float | None:
+    quota, _, period = _read("/sys/fs/cgroup/cpu.max").strip().partition(" ")
+    if not quota:
+        quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").strip()
+        period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us").strip()
+    if not quota.isdigit() or not period.isdigit():  # "max" and "-1" mean no limit
+        return None
+    return int(quota) / int(period)
 
 
 def peak_rss_bytes() -> int | None:

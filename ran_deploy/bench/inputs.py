@@ -15,7 +15,8 @@ from ran_deploy.manifest import DYNAMIC, Contract
 Buffers: TypeAlias = tuple[npt.NDArray[Any], ...]
 """Batches as the engine takes them."""
 
-_BUFFERS = 8
+BUFFERS = 8
+"""Batches that take turns."""
 _BUFFERS_BYTES = 256 << 20
 _LARGEST_BYTES = 1 << 30
 _POOL_IMAGES = 512
@@ -42,7 +43,7 @@ def make_pool(contract: Contract, batches: Sequence[int], folder: Path | None) -
         _check_memory(contract, batch)
         if fixed not in (DYNAMIC, batch):
             raise UsageError(f"The batch size is {batch}; this engine takes {fixed} only.", fix=f"Use --batch {fixed}")
-    count, size = min(_BUFFERS * max(batches), _POOL_IMAGES), contract.preprocessing.size
+    count, size = min(BUFFERS * max(batches), _POOL_IMAGES), contract.preprocessing.size
     if folder is None:
         pixels = np.random.default_rng(_SEED).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
         return pixels, f"{count} images of random pixels (seed {_SEED})"
@@ -59,7 +60,7 @@ def make_buffers(contract: Contract, pool: Images, batch: int) -> Buffers:
         2 to 8 batches, fewer where they are large.
     """
     first = _cut(contract, pool, batch, 0)
-    count = max(2, min(_BUFFERS, _BUFFERS_BYTES // first.nbytes))
+    count = max(2, min(BUFFERS, _BUFFERS_BYTES // first.nbytes))
     return (first, *(_cut(contract, pool, batch, start * batch) for start in range(1, count)))
 
 

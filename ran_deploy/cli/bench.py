@@ -1,7 +1,7 @@
 """``ran-deploy bench``: the latency and throughput of an engine."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -10,20 +10,68 @@ from ran_deploy.cli.output import JsonFlag, emit, note, table
 from ran_deploy.errors import UsageError
 
 if TYPE_CHECKING:
-    from ran_deploy.bench.result import BenchResult
+    from ran_deploy.bench.result import BatchResult, BenchResult
 
-EPILOG = "Example: ran-deploy bench --engine att92.onnx --batch 1,64"
+EPILOG = """Examples:
+
+ran-deploy bench --engine att92.onnx --batch 1,64
+
+ran-deploy bench --engine att92.onnx --scenario server --find-max-qps --slo-ms 50 --html report.html
+
+ran-deploy bench --engine att92.onnx --boundary both --images photos/ --csv samples.csv"""
+_SERVER, _FILES = "Server scenario", "Files to write"
 
 
 def bench_command(
     engine: Engine,
-    batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,8,64",
+    scenario: Annotated[
+        Literal["sweep", "single-stream", "multi-stream", "server", "offline"],
+        typer.Option(help="sweep: batch sizes one by one; the others as in MLPerf."),
+    ] = "sweep",
+    boundary: Annotated[
+        Literal["engine", "end-to-end", "both"],
+        typer.Option(help="engine: one run, transfers included; end-to-end: from encoded images to classes."),
+    ] = "engine",
+    batch: Annotated[
+        str | None, typer.Option(help="Batch sizes of sweep and offline.", show_default="1,8,64; offline 64")
+    ] = None,
     warm_up: Annotated[
-        int, typer.Option("--warm-up", "--warmUp", help="Least untimed time before each batch size, in ms.")
+        int, typer.Option("--warm-up", "--warmUp", help="Least untimed time before each measurement, in ms.")
     ] = 200,
-    duration: Annotated[float, typer.Option(help="Least time to measure each batch size, in seconds.")] = 3.0,
-    iterations: Annotated[int, typer.Option(help="Least number of runs to measure at each batch size.")] = 10,
+    duration: Annotated[float, typer.Option(help="Least time of each measurement, in seconds.")] = 3.0,
+    max_duration: Annotated[
+        float | None, typer.Option(help="Most time of each measurement.", show_default="three times the least")
+    ] = None,
+    precision: Annotated[
+        float, typer.Option(help="Stop when the median's 95% interval is within this share of it.")
+    ] = 0.02,
+    iterations: Annotated[int, typer.Option(help="Least number of runs of each measurement.")] = 10,
+    percentile: Annotated[str, typer.Option(help="Percentiles to report, if there are enough runs.")] = "90,95,99",
+    processes: Annotated[int, typer.Option(help="Fresh processes to measure in, one after another.")] = 1,
     images: Annotated[Path | None, typer.Option(help="Feed real images from this folder; else random pixels.")] = None,
+    qps: Annotated[
+        float | None, typer.Option(help="Arrivals per second, at random (Poisson).", rich_help_panel=_SERVER)
+    ] = None,
+    find_max_qps: Annotated[
+        bool, typer.Option("--find-max-qps", help="Search the highest rate that holds.", rich_help_panel=_SERVER)
+    ] = False,
+    slo_ms: Annotated[
+        float | None, typer.Option(help="What 99% of the queries may need at most, in ms.", rich_help_panel=_SERVER)
+    ] = None,
+    trials: Annotated[int, typer.Option(help="Rates that the search tries.", rich_help_panel=_SERVER)] = 8,
+    workers: Annotated[int, typer.Option(help="Threads that serve the queries.", rich_help_panel=_SERVER)] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the arrivals.", rich_help_panel=_SERVER)] = 20,
+    html: Annotated[Path | None, typer.Option(help="A report that works offline.", rich_help_panel=_FILES)] = None,
+    csv: Annotated[Path | None, typer.Option(help="The raw samples.", rich_help_panel=_FILES)] = None,
+    export_times: Annotated[
+        Path | None,
+        typer.Option(
+            "--export-times", "--exportTimes", help="The same with trtexec's keys, as JSON.", rich_help_panel=_FILES
+        ),
+    ] = None,
+    no_parent: Annotated[
+        bool, typer.Option("--no-parent", help="Do not compare FP16 or INT8 with its float32 parent.")
+    ] = False,
     fail_on_unstable: Annotated[
         bool, typer.Option("--fail-on-unstable", help="Exit with code 7 if latencies drift.")
     ] = False,
@@ -33,76 +81,115 @@ def bench_command(
     runtime: Runtime = "auto",
     as_json: JsonFlag = False,
 ) -> None:
-    """Measure latency percentiles and throughput; at the host, transfers included, decoding excluded."""
+    """Measure latency percentiles and throughput at a named boundary, in one of MLPerf's scenarios or by batch size."""
     from ran_deploy.bench.benchmark import benchmark
 
     result = benchmark(
         engine,
-        batches=_sizes(batch),
+        scenario=scenario,
+        boundary=boundary,
+        batches=None if batch is None else [int(size) for size in _numbers("--batch", batch, int, "1,8,64")],
         warmup_ms=warm_up,
         duration_s=duration,
+        max_duration_s=max_duration,
+        precision=precision,
         iterations=iterations,
+        percentiles=_numbers("--percentile", percentile, float, "90,95,99"),
+        qps=qps,
+        slo_ms=slo_ms,
+        find_max_qps=find_max_qps,
+        trials=trials,
+        workers=workers,
+        seed=seed,
+        processes=processes,
+        against_parent=not no_parent,
         images=images,
         threads=threads,
         trust=trust,
         fallback=fallback,
         runtime=runtime,
         fail_on_unstable=fail_on_unstable,
+        csv=csv,
+        export_times=export_times,
+        html=html,
     )
     emit(result, "bench/v1", as_json=as_json, lines=_report(result))
-    unstable = [str(entry.batch) for entry in result.results if not entry.stable]
-    if unstable:
-        note(f"warning: unstable at batch {', '.join(unstable)}: too few runs, or latencies that drift; see --duration")
-    busy = result.environment.load_average_1min
-    if busy is not None and busy > result.environment.cpus / 2:
-        note(
-            f"warning: the machine was busy before the measurement (load {busy:.1f} on {result.environment.cpus} CPUs)"
-        )
+    for text in result.notes:
+        note(f"note: {text}")
+    for path in (html, csv, export_times):
+        if path is not None:
+            note(f"wrote {path}")
 
 
-def _sizes(text: str) -> tuple[int, ...]:
+def _numbers(name: str, text: str, kind: type[int] | type[float], example: str) -> list[float]:
     try:
-        return tuple(int(part) for part in text.split(","))
+        return [kind(part) for part in text.split(",")]
     except ValueError as error:
-        raise UsageError(f"--batch is {text!r}; expected whole numbers separated by commas, as in 1,8,64.") from error
+        what = "whole numbers" if kind is int else "numbers"
+        raise UsageError(f"{name} is {text!r}; expected {what} separated by commas, as in {example}.") from error
 
 
 def _report(result: "BenchResult") -> list[str]:
-    from ran_deploy.bench.statistics import MINIMUM_SAMPLES
-
-    def cell(value: float | None, percent: int) -> str:
-        return f"n<{MINIMUM_SAMPLES[percent]}" if value is None else _ms(value)
-
-    rows = [
-        (
-            str(entry.batch),
-            str(entry.samples),
-            _ms(entry.mean_ms),
-            _ms(entry.p50_ms),
-            cell(entry.p90_ms, 90),
-            cell(entry.p95_ms, 95),
-            cell(entry.p99_ms, 99),
-            _ms(entry.max_ms),
-            f"{100 * entry.cv:.1f}%",
-            f"{entry.images_per_s:,.0f}" if entry.images_per_s >= 100 else f"{entry.images_per_s:.1f}",
-        )
-        for entry in result.results
-    ]
     session, machine = result.session, result.environment
     threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
     lines = [
         f"{result.engine}  {session.runtime}, {session.provider}, {session.precision}, {threads}",
+        f"scenario  {result.scenario}",
         f"machine   {machine.cpu}, {machine.cpus} CPUs",
-        f"boundary  {result.boundary}",
+        *(f"boundary  {text}" for text in result.boundaries.values()),
         f"inputs    {result.inputs}",
         f"load      {1000 * result.load_s:.0f} ms, first run {result.first_inference_ms:.1f} ms",
-        "",
-        *table(("batch", "runs", "mean ms", "p50", "p90", "p95", "p99", "max", "cv", "images/s"), rows),
     ]
+    if result.search is not None:
+        search = result.search
+        found = "none" if search.max_qps is None else f"{search.max_qps:.1f} queries/s (±{search.resolution_qps:.1f})"
+        lines.append(f"max rate  {found} with p99 at most {search.slo_ms:g} ms, {len(search.trials)} trials")
+    if not result.results:
+        return lines
+    return [*lines, "", *_table(result)]
+
+
+def _table(result: "BenchResult") -> list[str]:
+    from ran_deploy.bench.report_words import ms, rate
+
+    several = len(result.boundaries) > 1
+    names = [f"p{estimate.percent:g}" for estimate in result.results[0].percentiles]
+    header = ["batch", *(["boundary"] if several else []), "runs", "mean ms", "p50", *names, "max", "cv", "images/s"]
+    rows = []
+    for entry in result.results:
+        cells = [f"n<{one.needs}" if one.ms is None else ms(one.ms) for one in entry.percentiles]
+        rows.append(
+            [
+                str(entry.batch),
+                *([entry.boundary] if several else []),
+                str(entry.samples),
+                ms(entry.mean_ms),
+                ms(entry.p50_ms),
+                *cells,
+                ms(entry.max_ms),
+                f"{100 * entry.cv:.1f}%",
+                rate(entry.images_per_s),
+            ]
+        )
+    lines = [*table(header, rows), *_remarks(result.results)]
     if any("n<" in text for row in rows for text in row):
         lines.append("n<N: fewer runs than the N that this percentile needs; raise --duration or --iterations")
     return lines
 
 
-def _ms(value: float) -> str:
-    return f"{value:.3f}" if value < 10 else f"{value:.2f}"
+def _remarks(results: "tuple[BatchResult, ...]") -> list[str]:
+    lines = []
+    for entry in results:
+        if entry.server is not None:
+            load = entry.server
+            lines.append(
+                f"{load.achieved_qps:.1f} queries/s answered of {load.offered_qps:.1f} due, {load.served} of "
+                f"{load.scheduled} served; a query waited {load.mean_wait_ms:.1f} ms on average"
+            )
+        if entry.process_spread is not None:
+            medians = ", ".join(f"{median:.3f}" for median in entry.process_p50_ms)
+            lines.append(
+                f"batch {entry.batch}, {entry.boundary}: medians of the processes {medians} ms, "
+                f"spread {100 * entry.process_spread:.1f}%"
+            )
+    return lines

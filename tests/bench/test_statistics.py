@@ -5,10 +5,12 @@ import random
 import pytest
 
 from ran_deploy.bench.statistics import (
-    MINIMUM_SAMPLES,
     is_stable,
     median_interval,
+    minimum_samples,
     percentile,
+    percentile_interval,
+    stability_text,
     summarize,
     supported_percentile,
 )
@@ -27,17 +29,17 @@ def test_nearest_rank_of_the_textbook_example(percent: int, expected: float) -> 
     assert percentile([15, 20, 35, 40, 50], percent) == expected
 
 
-@pytest.mark.parametrize("percent", [90, 95, 99])
-def test_at_least_that_share_does_not_exceed_it(percent: int) -> None:
-    for count in range(1, 300):
+@pytest.mark.parametrize("percent", [90, 95, 99, 99.9])
+def test_at_least_that_share_does_not_exceed_it(percent: float) -> None:
+    for count in [*range(1, 300), 1000, 2000]:
         value = percentile(range(count), percent)
-        assert 100 * (value + 1) >= percent * count  # value + 1 samples are not larger
-        assert 100 * value < percent * count  # and one sample fewer would not do
+        assert 1000 * (value + 1) >= round(10 * percent) * count  # value + 1 samples are not larger
+        assert 1000 * value < round(10 * percent) * count  # and one sample fewer would not do
 
 
-@pytest.mark.parametrize(("percent", "least"), [(90, 64), (95, 130), (99, 662)])
-def test_percentile_needs_enough_samples(percent: int, least: int) -> None:
-    assert MINIMUM_SAMPLES[percent] == least
+@pytest.mark.parametrize(("percent", "least"), [(90, 64), (95, 130), (99, 662), (99.9, 6636)])
+def test_percentile_needs_enough_samples(percent: float, least: int) -> None:
+    assert minimum_samples(percent) == least
     assert supported_percentile([1.0] * (least - 1), percent) is None
     assert supported_percentile([1.0] * least, percent) == 1.0
 
@@ -50,6 +52,7 @@ def test_summary_by_hand() -> None:
     assert summary.cv == pytest.approx(math.sqrt(20 / 3) / 5)
     assert (summary.min_ms, summary.p50_ms, summary.max_ms) == (2.0, 4.0, 8.0)
     assert (summary.p50_ci95_ms, summary.p90_ms, summary.p95_ms, summary.p99_ms) == (None, None, None, None)
+    assert summary.p99_9_ms is None
     assert not summary.stable
 
 
@@ -83,3 +86,20 @@ def test_stability() -> None:
     assert not is_stable([1.0] * 20 + [1.5] * 10)  # slows down at the end
     drifting = list(itertools.accumulate([0.02] * 30, initial=1.0))
     assert not is_stable(drifting)
+
+
+@pytest.mark.parametrize(("latencies", "start"), [([1.0] * 9, "unstable: 9 runs"), ([1.0] * 10, "stable: ")])
+def test_stability_in_words(latencies: list[float], start: str) -> None:
+    assert stability_text(latencies).startswith(start)
+
+
+def test_drift_in_words() -> None:
+    # The whole mean is 7/6; the last third lies 2/7 above it.
+    assert stability_text([1.0] * 20 + [1.5] * 10).endswith("more than 10% of the mean (28.6%)")
+
+
+def test_percentile_interval_covers_the_percentile() -> None:
+    source = random.Random(8)
+    intervals = (percentile_interval(sorted(source.random() for _ in range(700)), 99) for _ in range(1000))
+    covered = sum(low <= 0.99 <= high for low, high in intervals)
+    assert 930 < covered < 990

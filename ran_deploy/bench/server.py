@@ -1,0 +1,149 @@
+"""The server scenario: images arrive at random, whether or not the engine is ready for them."""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ran_deploy.bench.boundary import Timed
+from ran_deploy.bench.loop import NS_PER_S, Span, without_gc
+from ran_deploy.bench.series import Series
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """Where time comes from; tests bring their own."""
+
+    now_ns: Callable[[], int] = time.perf_counter_ns
+    sleep_s: Callable[[float], None] = time.sleep
+
+
+def arrivals_ns(qps: float, *, duration_s: float, least: int, seed: int) -> list[int]:
+    """Draw when queries are due: a Poisson process, that is, independent exponential gaps of mean 1 / ``qps``.
+
+    Args:
+        qps: Queries per second.
+        duration_s: The last query is the first one due at or after this, in seconds.
+        least: Draw at least that many.
+        seed: The same seed gives the same arrivals.
+
+    Returns:
+        Ascending times in nanoseconds after the start.
+
+    Source: MLPerf Inference, the Server scenario.
+    """
+    source = np.random.default_rng(seed)
+    due_s = np.cumsum(source.exponential(1 / qps, least))
+    while due_s[-1] < duration_s:
+        more = max(16, round((duration_s - due_s[-1]) * qps))
+        due_s = np.concatenate([due_s, due_s[-1] + np.cumsum(source.exponential(1 / qps, more))])
+    count = max(least, int(np.searchsorted(due_s, duration_s)) + 1)
+    return [round(at * NS_PER_S) for at in due_s[:count].tolist()]
+
+
+def serve(
+    timed: Timed[Any],
+    due_ns: list[int],
+    *,
+    workers: int,
+    most_s: float,
+    boundary: str,
+    give_up: Callable[[float], bool] = lambda _: False,
+    timer: Timer | None = None,
+) -> Series:
+    """Serve queries that are due at given times, first come first served; each worker runs one at a time.
+
+    A query waits while all workers are busy, and its latency counts from when it was due: what a user would feel.
+
+    Args:
+        timed: What one query runs.
+        due_ns: When each query is due, ascending, in nanoseconds after the start.
+        workers: Threads that serve.
+        most_s: Stop after this time, in seconds, though queries remain: the queue then only grows.
+        boundary: Name of the timed boundary.
+        give_up: Told each latency in milliseconds; True: stop, the outcome is clear.
+        timer: Where time comes from; None: this machine's clock.
+    """
+    line = _Line(timed, due_ns, most_s, give_up, timer or Timer())
+    threads = [threading.Thread(target=line.work, daemon=True) for _ in range(workers)]
+    with without_gc():
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            line.closed = True  # Ctrl-C in this thread: let the workers end after the query that they run
+    if line.failure is not None:
+        raise line.failure
+    served = sorted(line.served)
+    spans = tuple(span for _, span in served)
+    begun = line.begun_ns
+    return Series(
+        boundary=boundary,
+        batch=1,
+        spans=spans,
+        due_ns=tuple(begun + due_ns[place] for place, _ in served),
+        schedule_ns=due_ns[-1],
+        scheduled=len(due_ns),
+        wall_ns=max((end for _, end in spans), default=begun) - begun,
+        stop=line.reason or f"all {len(due_ns):,} queries of the schedule were served",
+    )
+
+
+class _Line:
+    """The queue: workers take the next query in turn, wait until it is due, and run it."""
+
+    def __init__(
+        self, timed: Timed[Any], due_ns: list[int], most_s: float, give_up: Callable[[float], bool], timer: Timer
+    ) -> None:
+        self._timed, self._due_ns, self._give_up, self._timer = timed, due_ns, give_up, timer
+        self._most_s = most_s
+        self._lock = threading.Lock()
+        self._next = 0
+        self.begun_ns = timer.now_ns()
+        self.served: list[tuple[int, Span]] = []
+        self.closed = False
+        self.reason = ""
+        self.failure: Exception | None = None
+
+    def work(self) -> None:
+        """Serve until no query is left."""
+        try:
+            while (place := self._take()) is not None:
+                self._serve(place)
+        except Exception as error:
+            self.failure = error  # raised again in the thread that waits
+            self.closed = True
+
+    def _take(self) -> int | None:
+        with self._lock:
+            place = self._next
+            if self.closed or place >= len(self._due_ns):
+                return None
+            if self._timer.now_ns() - self.begun_ns > self._most_s * NS_PER_S:
+                left = len(self._due_ns) - place
+                self.reason = f"the most time, {self._most_s:g} s, was used up with {left:,} queries still to serve"
+                self.closed = True
+                return None
+            self._next += 1
+            return place
+
+    def _serve(self, place: int) -> None:
+        timer = self._timer
+        due_ns = self.begun_ns + self._due_ns[place]
+        wait_ns = due_ns - timer.now_ns()
+        if wait_ns > 0:
+            timer.sleep_s(wait_ns / NS_PER_S)
+        payloads = self._timed.payloads
+        started = timer.now_ns()
+        self._timed.run(payloads[place % len(payloads)])
+        ended = timer.now_ns()
+        with self._lock:
+            self.served.append((place, (started, ended)))
+            if not self.closed and self._give_up((ended - due_ns) / 1e6):
+                self.reason = "given up: too many queries were late already"
+                self.closed = True
