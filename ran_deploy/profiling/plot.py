@@ -1,0 +1,156 @@
+"""The picture of a profile: the time of each part of the network, and its kernels under the machine's roofline."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ran_deploy.errors import UsageError
+from ran_deploy.files import atomic_path, require_writable
+from ran_deploy.optional import require
+from ran_deploy.profiling.places import Branch
+from ran_deploy.profiling.result import KernelCost, ProfileResult
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's palette, which colour-blind people tell apart.
+_COLOURS: dict[Branch, str] = {
+    "units": "#0072B2",
+    "trunk": "#009E73",
+    "mask": "#D55E00",
+    "fusion": "#CC79A7",
+    "ends": "#56B4E9",
+    "reorder": "#666666",
+    "other": "#BBBBBB",
+}
+_LABELS: dict[Branch, str] = {
+    "units": "residual units",
+    "trunk": "trunk",
+    "mask": "mask",
+    "fusion": "product and sum of both",
+    "ends": "input, stem, tail, head",
+    "reorder": "reorders of the layout",
+    "other": "other",
+}
+_OVERHEAD = "#FFFFFF"
+_MOST_BARS = 40
+
+
+def check_plot(path: Path) -> None:
+    """Fail early, before the measurement, if the plot could not be drawn.
+
+    Raises:
+        UsageError: The file is neither SVG nor PNG, or its folder cannot be written to.
+        MissingError: matplotlib is not installed.
+    """
+    if path.suffix not in (".svg", ".png"):
+        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.")
+    require("matplotlib", "The plot of the profile")
+    require_writable(path)
+
+
+def plot_profile(result: ProfileResult, path: Path) -> None:
+    """Draw a profile into an SVG or PNG file: the parts by time, and without a GPU the roofline beside them.
+
+    Raises:
+        UsageError: The file is neither SVG nor PNG, or cannot be written.
+        MissingError: matplotlib is not installed.
+    """
+    check_plot(path)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure  # without pyplot: no global state, no display
+    from matplotlib.patches import Patch
+
+    bars = min(len(result.parts), _MOST_BARS) + 1
+    with_roofline = result.roofline is not None
+    figure = Figure(figsize=(13.5 if with_roofline else 8, max(4.6, 1.9 + 0.26 * bars)), layout="constrained")
+    panels = figure.subplots(1, 2 if with_roofline else 1, squeeze=False, width_ratios=(1, 1.05)[: 1 + with_roofline])
+    _draw_parts(panels[0][0], result)
+    if with_roofline:
+        _draw_roofline(panels[0][1], result)
+    used = {part.branch for part in result.parts}
+    figure.legend(
+        handles=[Patch(color=colour, label=_LABELS[branch]) for branch, colour in _COLOURS.items() if branch in used],
+        loc="outside lower center",
+        ncols=7,
+        frameon=False,
+        fontsize=9,
+    )
+    session = result.session
+    threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
+    figure.suptitle(
+        f"{Path(result.engine).name}, batch {result.batch}: {result.run_us / 1000:.2f} ms "
+        f"({session.runtime}, {threads}, {result.environment.cpu})",
+        fontsize=12,
+        fontweight="bold",
+    )
+    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
+        svg = path.suffix == ".svg"
+        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata={"Date": None} if svg else None)
+
+
+def _draw_parts(axes: "Axes", result: ProfileResult) -> None:
+    parts = result.parts[:_MOST_BARS]
+    names = [*(part.name for part in parts), "runtime overhead"]
+    widths = [*(part.us / 1000 for part in parts), max(0.0, result.overhead_us) / 1000]
+    colours = [*(_COLOURS[part.branch or "other"] for part in parts), _OVERHEAD]
+    shares = [*(part.share for part in parts), result.overhead_us / result.run_us]
+    bars = axes.barh(range(len(names)), widths, color=colours, edgecolor=[*colours[:-1], "#444444"], height=0.74)
+    bars.patches[-1].set_hatch("////")
+    for place, (width, share) in enumerate(zip(widths, shares, strict=True)):
+        axes.annotate(f" {width:.2f} ms, {100 * share:.1f}%", (width, place), va="center", fontsize=8)
+    axes.set_yticks(range(len(names)), names, fontsize=9)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, 1.28 * max(widths))
+    axes.set_xlabel("median time in ms, share of run()")
+    axes.set_title("time by part of the network", fontsize=11)
+    axes.grid(axis="x", alpha=0.25)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _draw_roofline(axes: "Axes", result: ProfileResult) -> None:
+    roofline = result.roofline
+    assert roofline is not None  # noqa: S101
+    shown = [kernel for kernel in result.kernels if kernel.gflops and kernel.intensity]
+    rest = 1 - sum(kernel.us for kernel in shown) / result.total.us
+    edges = [roofline.gflops / roofline.memory_gbytes_per_s, *(kernel.intensity or 1.0 for kernel in shown)]
+    intensity = np.geomspace(min(edges) / 2, max(edges) * 2, 200)
+    for speed, name, style in (
+        (roofline.memory_gbytes_per_s, "memory", "-"),
+        (roofline.cache_gbytes_per_s, "caches", "--"),
+    ):
+        roof = np.minimum(intensity * speed, roofline.gflops)
+        axes.plot(intensity, roof, style, color="black", lw=1.3, label=f"{name}: {speed:.0f} GB/s")
+    axes.annotate(
+        f"{roofline.gflops:.0f} GFLOP/s", (intensity[-1], roofline.gflops), ha="right", va="bottom", fontsize=9
+    )
+    for branch, colour in _COLOURS.items():
+        _scatter(axes, [kernel for kernel in shown if kernel.branch == branch], colour, result.total.us)
+    axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GFLOP/s (a multiply-add is two)")
+    axes.set_title(f"kernels under this machine's roofline (float32, {roofline.threads} threads)", fontsize=11)
+    axes.legend(loc="lower right", frameon=False, fontsize=9)
+    axes.text(
+        0.02,
+        0.98,
+        f"area: time; not shown: kernels without multiply-adds, {100 * rest:.0f}% of the time",
+        transform=axes.transAxes,
+        va="top",
+        fontsize=8,
+        color="#444444",
+    )
+    axes.grid(alpha=0.25, which="both", lw=0.5)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _scatter(axes: "Axes", kernels: list[KernelCost], colour: str, total_us: float) -> None:
+    axes.scatter(
+        [kernel.intensity or 0.0 for kernel in kernels],
+        [kernel.gflops or 0.0 for kernel in kernels],
+        s=[12 + 6000 * kernel.us / total_us for kernel in kernels],
+        color=colour,
+        alpha=0.55,
+        lw=0,
+        zorder=3,
+    )
