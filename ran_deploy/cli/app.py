@@ -16,10 +16,12 @@ from ran_deploy.errors import RanDeployError, UsageError
 _HELP = "Residual Attention Networks from trained weights to engines that a service can trust."
 _PANELS = {
     "Make": ("train", "export", "quantize", "build"),
-    "Measure": ("verify", "eval", "bench", "compare", "pareto", "sensitivity", "inspect"),
+    "Measure": ("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
     "Use": ("predict",),
-    "Look up": ("archs", "data"),
+    "Look up": ("archs", "data", "doctor"),
 }
+_WITHOUT_ARGUMENTS = ("archs", "doctor")
+"""Verbs that do their work without any; the others then print their help."""
 
 INTERRUPTED = 130
 """The exit code of Ctrl-C; typer itself turns the exception into it."""
@@ -47,7 +49,8 @@ def _register() -> None:
     for panel, verbs in _PANELS.items():
         for verb in verbs:
             module = importlib.import_module(f"ran_deploy.cli.{verb}")
-            register = app.command(verb, rich_help_panel=panel, epilog=module.EPILOG, no_args_is_help=verb != "archs")
+            bare = verb in _WITHOUT_ARGUMENTS
+            register = app.command(verb, rich_help_panel=panel, epilog=module.EPILOG, no_args_is_help=not bare)
             register(getattr(module, f"{verb}_command"))
 
 

@@ -17,8 +17,8 @@ from ran_deploy.errors import GateError
 
 VERBS = (
     *("train", "export", "quantize", "build"),
-    *("verify", "eval", "bench", "compare", "pareto", "sensitivity", "inspect"),
-    *("predict", "archs", "data"),
+    *("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
+    *("predict", "archs", "data", "doctor"),
 )
 
 

@@ -22,6 +22,8 @@ ALLOWED = {
     "quant": {"data", "arch", "runtime", "graph"},
     "engine": {"data", "arch", "runtime", "graph", "quant"},
     "bench": {"data", "runtime"},
+    "profiling": {"data", "runtime", "bench"},
+    "doctor": {"data", "runtime", "bench"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
 HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx"}
@@ -83,6 +85,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "build_engine",
         "compare",
         "create_model",
+        "doctor",
         "evaluate",
         "evaluate_against",
         "export_onnx",
@@ -93,6 +96,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "open_engine",
         "pareto",
         "predict",
+        "profile",
         "quantize_auto",
         "quantize_fp16",
         "quantize_int8",
