@@ -55,6 +55,17 @@ def require_file(path: Path, *, what: str = "file", fix: str = "Check the path."
     return path
 
 
+def cache_folder(name: str) -> Path:
+    """Return the folder ``name`` in this user's cache, which need not exist.
+
+    It is in ``$RAN_DEPLOY_CACHE``, or else in ``ran-deploy`` below ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """
+    if chosen := os.environ.get("RAN_DEPLOY_CACHE"):
+        return Path(chosen) / name
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ran-deploy" / name
+
+
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and renamed to ``path``.

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import sha256_file
 from ran_deploy.manifest import Contract, Manifest, TensorSpec
+from ran_deploy.runtime.dlpack import SupportsDlpack, to_numpy
 from ran_deploy.runtime.session import Logits, SessionInfo, check_batch
 
 
@@ -58,16 +59,16 @@ class EngineSession(abc.ABC):
         """What really runs."""
         return self._info
 
-    def run(self, images: npt.NDArray[Any]) -> Logits:
+    def run(self, images: npt.NDArray[Any] | SupportsDlpack) -> Logits:
         """Return the logits, float32 [N, classes], of a batch; several threads may call this at once.
+
+        Args:
+            images: A NumPy array, or a tensor of another library in the host's memory, taken through DLPack.
 
         Raises:
             UsageError: The batch has another type or shape than the contract says, or the session is closed.
         """
-        if self._closed:
-            raise UsageError(f"The session of {self._info.engine} is closed.", fix="Open the engine again.")
-        check_batch(images, self._contract.input)
-        return np.asarray(self._compute(images), dtype=np.float32)
+        return np.asarray(self._compute(self._admit(images)), dtype=np.float32)
 
     def close(self) -> None:
         """Free the engine; a closed session cannot run. Closing twice is harmless."""
@@ -84,6 +85,14 @@ class EngineSession(abc.ABC):
     ) -> None:
         """Close the session."""
         self.close()
+
+    def _admit(self, images: npt.NDArray[Any] | SupportsDlpack) -> npt.NDArray[Any]:
+        """Return a batch in the host's memory as an array that meets the contract."""
+        if self._closed:
+            raise UsageError(f"The session of {self._info.engine} is closed.", fix="Open the engine again.")
+        batch = to_numpy(images)
+        check_batch(batch, self._contract.input)
+        return batch
 
     @abc.abstractmethod
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:

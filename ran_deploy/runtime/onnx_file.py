@@ -5,11 +5,17 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from ran_deploy.errors import IntegrityError, UsageError
+from ran_deploy.errors import IntegrityError
 from ran_deploy.files import require_file
-from ran_deploy.manifest import DYNAMIC, Contract, Preprocessing, TensorSpec
+from ran_deploy.manifest import DYNAMIC, Contract
+from ran_deploy.runtime.infer_contract import infer_contract
+from ran_deploy.runtime.io_check import Port
 
-_DTYPES = {onnx.TensorProto.UINT8: "uint8", onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.FLOAT16: "float16"}
+_DTYPES: dict[int, str] = {
+    onnx.TensorProto.UINT8: "uint8",
+    onnx.TensorProto.FLOAT: "float32",
+    onnx.TensorProto.FLOAT16: "float16",
+}
 
 
 def load_onnx(path: Path) -> onnx.ModelProto:
@@ -33,43 +39,20 @@ def load_onnx(path: Path) -> onnx.ModelProto:
     return model
 
 
-def infer_contract(model: onnx.ModelProto) -> Contract:
-    """Read the contract of a model without a manifest from its own input and output.
-
-    Labels are the class numbers. The normalization of a float32 input is not in the file: mean 0 and deviation 1,
-    which is pixels on the scale 0 to 1, stand in its place.
+def onnx_contract(model: onnx.ModelProto) -> Contract:
+    """Read the contract of a model without a manifest; see :func:`~ran_deploy.runtime.infer_contract.infer_contract`.
 
     Raises:
         UsageError: The model is not a classifier of square RGB images that ran-deploy can feed.
     """
     constants = {initializer.name for initializer in model.graph.initializer}
-    inputs = [value for value in model.graph.input if value.name not in constants]
-    if len(inputs) != 1 or len(model.graph.output) != 1:
-        raise _unsuitable(f"has {len(inputs)} inputs and {len(model.graph.output)} outputs; expected one of each")
-    images, logits = _shape(inputs[0]), _shape(model.graph.output[0])
-    dtype = _DTYPES.get(inputs[0].type.tensor_type.elem_type, "another type")
-    kinds = {("uint8", images[3:]): "NHWC", ("float32", images[1:2]): "NCHW"} if len(images) == 4 else {}
-    layout = kinds.get((dtype, (3,)))
-    sides = set(images[1:3] if layout == "NHWC" else images[2:4])
-    if layout is None or len(sides) != 1 or sides == {DYNAMIC}:
-        raise _unsuitable(f"takes {dtype} {list(images)}; expected uint8 [N, S, S, 3] or float32 [N, 3, S, S]")
-    out = _DTYPES.get(model.graph.output[0].type.tensor_type.elem_type)
-    if out not in ("float32", "float16") or len(logits) != 2 or logits[1] < 2:
-        raise _unsuitable(f"returns {out or 'another type'} {list(logits)}; expected logits [N, classes]")
-    return Contract(
-        input=TensorSpec(name=inputs[0].name, dtype=dtype, shape=images, layout=layout),  # type: ignore[arg-type]
-        output=TensorSpec(name=model.graph.output[0].name, dtype=out, shape=logits, layout="NC"),  # type: ignore[arg-type]
-        preprocessing=Preprocessing(resize=None, size=sides.pop(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
-        labels=tuple(str(index) for index in range(logits[1])),
+    inputs = [_port(value) for value in model.graph.input if value.name not in constants]
+    return infer_contract("The ONNX model", inputs, [_port(value) for value in model.graph.output])
+
+
+def _port(value: onnx.ValueInfoProto) -> Port:
+    tensor = value.type.tensor_type
+    shape = tuple(
+        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else DYNAMIC for dim in tensor.shape.dim
     )
-
-
-def _shape(value: onnx.ValueInfoProto) -> tuple[int, ...]:
-    return tuple(
-        dim.dim_value if dim.HasField("dim_value") and dim.dim_value > 0 else DYNAMIC
-        for dim in value.type.tensor_type.shape.dim
-    )
-
-
-def _unsuitable(what: str) -> UsageError:
-    return UsageError(f"The ONNX model {what}.", fix="Export a classifier with: ran-deploy export")
+    return Port(name=value.name, dtype=_DTYPES.get(tensor.elem_type, "another type"), shape=shape)

@@ -1,22 +1,24 @@
 """``open_engine``: from a file to a session that runs it, with every check that can be made before."""
 
-import sys
 from pathlib import Path
-from typing import Literal, NoReturn, get_args
+from typing import Literal
 
+from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, UsageError
 from ran_deploy.files import require_file
-from ran_deploy.manifest import Contract, Manifest, verified_manifest
+from ran_deploy.manifest import Manifest, verified_manifest
 from ran_deploy.optional import require
-from ran_deploy.runtime.plan_preflight import check_plan, onnx_parent
+from ran_deploy.runtime.open_onnx import ONNX_RUNTIMES, OnnxRuntime, check_device, open_onnx
+from ran_deploy.runtime.open_plan import open_instead, open_plan
 from ran_deploy.runtime.session import Session
 
 _KINDS = {".safetensors": "checkpoint", ".onnx": "onnx", ".plan": "plan"}
 _DEVICES = ("auto", "cpu", "cuda")
 
-Runtime = Literal["auto", "onnxruntime", "openvino", "openvino-bf16"]
-"""What runs an ``.onnx`` file; "auto" is ONNX Runtime, and bfloat16 is used only by the name that says so."""
-RUNTIMES: tuple[Runtime, ...] = get_args(Runtime)
+Runtime = OnnxRuntime | Literal["torch-compile"]
+"""What runs an engine: "auto" is eager PyTorch for a checkpoint and ONNX Runtime for an ``.onnx`` file; a plan is run
+by the library that built it."""
+RUNTIMES: tuple[Runtime, ...] = (*ONNX_RUNTIMES, "torch-compile")
 
 
 def open_engine(
@@ -27,6 +29,7 @@ def open_engine(
     trust: bool = False,
     threads: int | None = None,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
 ) -> Session:
     """Open an engine: ``.safetensors`` in PyTorch, ``.onnx`` in ONNX Runtime or OpenVINO, ``.plan`` in TensorRT.
 
@@ -35,21 +38,24 @@ def open_engine(
     Args:
         path: The engine's file.
         device: "auto" (a plan on the GPU, all else on the CPU), "cpu" or "cuda".
-        fallback: Run the ``.onnx`` file beside a plan that cannot run here, and say so on stderr.
+        fallback: For a plan that cannot run here, run the ``.onnx`` file beside it that it was built from: on the GPU
+            where ONNX Runtime can, else on the CPU; what runs and why is said on stderr.
         trust: Open a file without a manifest, whose contract is then read from the file itself.
         threads: CPU threads; None: as the runtime thinks best.
-        runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
+        runtime: What runs it: "auto"; for an ``.onnx`` file "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt",
+            "openvino" or "openvino-bf16"; for a checkpoint "torch-compile".
+        cuda_backend: What drives the GPU for a plan: "cuda-python" (cuda-core and cuda-bindings) or "pycuda".
 
     Raises:
-        UsageError: The file is missing, of another kind or not for ``runtime``, or has no manifest and ``trust`` is
-            False.
+        UsageError: The file is missing, of another kind or not for ``runtime`` or ``device``, or has no manifest and
+            ``trust`` is False.
         IncompatibleError: The engine was built for another library, version or GPU.
         IntegrityError: The file is not the one that its manifest describes, or is damaged.
         MissingError: A package or a GPU is missing.
     """
     path = Path(path)
     kind = _check_kind(path, device)
-    _check_runtime(path, kind, runtime, fallback)
+    _check_runtime(path, kind, runtime, device, fallback=fallback)
     manifest = verified_manifest(path)
     if manifest is None and not trust:
         raise UsageError(
@@ -61,9 +67,20 @@ def open_engine(
             f"{path} is named like {_article(kind)}, but its manifest describes {_article(manifest.kind)}.",
             fix="Give the file its right name, or make it again.",
         )
-    if kind == "plan":
-        return _open_plan(path, manifest, fallback=fallback, threads=threads, runtime=runtime)
-    return _open_on_cpu(path, kind, manifest, threads, runtime)
+    if kind == "checkpoint":
+        return _open_checkpoint(path, manifest, threads, compiled=runtime == "torch-compile")
+    onnx_runtime: OnnxRuntime = "auto" if runtime == "torch-compile" else runtime  # refused above for these kinds
+    if kind == "onnx":
+        return open_onnx(path, manifest, threads=threads, runtime=onnx_runtime, on_gpu=device == "cuda")
+    try:
+        return open_plan(path, manifest, cuda_backend)
+    except (MissingError, IncompatibleError) as error:
+        instead = None
+        if fallback:
+            instead = open_instead(path, manifest, error, threads=threads, runtime=onnx_runtime)
+        if instead is None:
+            raise
+        return instead
 
 
 def _check_kind(path: Path, device: str) -> str:
@@ -78,74 +95,27 @@ def _check_kind(path: Path, device: str) -> str:
     require_file(path, what="engine")
     if device == "cpu" and kind == "plan":
         raise UsageError(f"{path} is a TensorRT plan, which runs on a GPU only.", fix="Use the .onnx file for the CPU.")
-    if device == "cuda" and kind != "plan":
-        raise UsageError(f"{path} runs on the CPU only.", fix="Build a plan for the GPU with: ran-deploy build")
+    if device == "cuda" and kind == "checkpoint":
+        raise UsageError(f"{path} runs on the CPU only.", fix="Export it with ran-deploy export, and build a plan.")
     return kind
 
 
-def _check_runtime(path: Path, kind: str, runtime: str, fallback: bool) -> None:
+def _check_runtime(path: Path, kind: str, runtime: str, device: str, *, fallback: bool) -> None:
     if runtime not in RUNTIMES:
         raise UsageError(f"The runtime is {runtime!r}; expected one of {', '.join(RUNTIMES)}.")
-    if runtime != "auto" and kind != "onnx" and not (kind == "plan" and fallback):
-        raise UsageError(f"{path} does not run in {runtime}, which takes .onnx files.", fix="Leave the runtime out.")
+    runs_onnx = kind == "onnx" or (kind == "plan" and fallback)
+    takes = "checkpoints" if runtime == "torch-compile" else ".onnx files"
+    if runtime != "auto" and (kind != "checkpoint" if runtime == "torch-compile" else not runs_onnx):
+        raise UsageError(f"{path} does not run in {runtime}, which takes {takes}.", fix="Leave the runtime out.")
+    if kind == "onnx":
+        check_device(runtime, device)
 
 
-def _open_on_cpu(path: Path, kind: str, manifest: Manifest | None, threads: int | None, runtime: Runtime) -> Session:
-    if kind == "checkpoint":
-        require("torch", f"Running {path.name}")
-        from ran_deploy.runtime.torch_session import TorchSession
+def _open_checkpoint(path: Path, manifest: Manifest | None, threads: int | None, *, compiled: bool) -> Session:
+    require("torch", f"Running {path.name}")
+    from ran_deploy.runtime.torch_session import TorchSession
 
-        return TorchSession(path, manifest=manifest, threads=threads)
-    contract = manifest.contract if manifest is not None else _inferred_contract(path)
-    if runtime in ("openvino", "openvino-bf16"):
-        from ran_deploy.runtime.openvino_session import OpenVinoSession
-
-        precision: Literal["f32", "bf16"] = "f32" if runtime == "openvino" else "bf16"
-        return OpenVinoSession(path, contract, manifest=manifest, threads=threads, precision=precision)
-    require("onnxruntime", f"Running {path.name}")
-    from ran_deploy.runtime.ort_session import OrtSession
-
-    return OrtSession(path, contract, manifest=manifest, threads=threads)
-
-
-def _inferred_contract(path: Path) -> Contract:
-    from ran_deploy.runtime.onnx_file import infer_contract, load_onnx
-
-    contract = infer_contract(load_onnx(path))
-    if contract.input.dtype != "uint8":
-        sys.stderr.write(
-            f"warning: {path} has no manifest, so its normalization is unknown; pixels are fed on the scale 0 to 1.\n"
-        )
-    return contract
-
-
-def _open_plan(
-    path: Path, manifest: Manifest | None, *, fallback: bool, threads: int | None, runtime: Runtime
-) -> Session:
-    if manifest is None:
-        raise UsageError(
-            f"{path} has no manifest beside it; a plan is code for one library and GPU, and only its manifest "
-            "says which.",
-            fix="Build it again with: ran-deploy build",
-        )
-    try:
-        _refuse_plan(path, manifest)
-    except (MissingError, IncompatibleError) as error:
-        if not fallback:
-            raise
-        parent = onnx_parent(path, manifest)
-        if parent is None:
-            raise
-        sys.stderr.write(f"warning: {error.message} Falling back to {parent} on the CPU, as asked.\n")
-        return open_engine(parent, threads=threads, runtime=runtime)
-
-
-def _refuse_plan(path: Path, manifest: Manifest) -> NoReturn:
-    gpu = check_plan(path, manifest)
-    raise MissingError(
-        f"{path} fits {gpu.name}, but this version of ran-deploy does not run plans yet.",
-        fix="Run it with trtexec, or use the .onnx file that it was built from.",
-    )
+    return TorchSession(path, manifest=manifest, threads=threads, compiled=compiled)
 
 
 def _article(kind: str) -> str:

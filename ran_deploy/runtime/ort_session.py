@@ -1,4 +1,4 @@
-"""ONNX engines on the CPU, through ONNX Runtime."""
+"""ONNX engines on the CPU or the GPU, through ONNX Runtime."""
 
 import time
 from pathlib import Path
@@ -7,34 +7,35 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime as ort  # type: ignore[import-untyped]
 
-from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError
+from ran_deploy.errors import IncompatibleError, IntegrityError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import DYNAMIC, Contract, Manifest
 from ran_deploy.runtime.base import EngineSession, engine_sha256, precision_text
 from ran_deploy.runtime.io_check import Port, check_ports
+from ran_deploy.runtime.ort_providers import Provider, check_provider, provider_chain
 from ran_deploy.runtime.session import SessionInfo
 from ran_deploy.runtime.threads import check_threads, usable_cpus
 
-_PROVIDER = "CPUExecutionProvider"
 _FATAL = 4
 _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16)": "float16"}
 
 
 class OrtSession(EngineSession):
-    """An ``.onnx`` file in ONNX Runtime's CPU provider. Threads may share it.
+    """An ``.onnx`` file in one of ONNX Runtime's providers. Threads may share it.
 
     Args:
         path: The ``.onnx`` file.
         contract: What its input and output must be.
         manifest: The manifest beside it, already verified; None on trust.
         threads: Threads within one operation; None: as many as the CPUs that this process may use.
+        provider: What computes: "cpu", "cuda", or "tensorrt", which is TensorRT within ONNX Runtime.
         profile: Time each kernel, and write the times to a file whose name begins so; see :meth:`end_profiling`.
 
     Raises:
         UsageError: The file is missing, or ``threads`` is less than 1.
         IntegrityError: The file is not an ONNX model, or its input and output are not those of the contract.
         IncompatibleError: The model needs operators or a format that the installed ONNX Runtime does not have.
-        MissingError: The installed ONNX Runtime has no CPU provider.
+        MissingError: The provider is not in the installed ONNX Runtime, or its libraries do not load.
     """
 
     def __init__(
@@ -44,18 +45,16 @@ class OrtSession(EngineSession):
         *,
         manifest: Manifest | None = None,
         threads: int | None = None,
+        provider: Provider = "cpu",
         profile: Path | None = None,
     ) -> None:
         check_threads(threads)
         require_file(path, what="engine")
         count = threads or usable_cpus()
         started_s = time.perf_counter()
-        session = _load(path, count, profile)
+        session = _load(path, count, provider_chain(ort, provider), profile)
         load_s = time.perf_counter() - started_s
-        (provider, *_) = session.get_providers() or ("none",)
-        if provider != _PROVIDER:
-            # ONNX Runtime replaces a provider that fails to load without an error.
-            raise MissingError(f"ONNX Runtime uses {provider}, although {_PROVIDER} was asked for.")
+        used = check_provider(path, session, provider)
         check_ports("input", path, [contract.input], [_port(node) for node in session.get_inputs()])
         check_ports("output", path, [contract.output], [_port(node) for node in session.get_outputs()])
         super().__init__(
@@ -65,8 +64,8 @@ class OrtSession(EngineSession):
                 engine=str(path),
                 sha256=engine_sha256(path, manifest),
                 runtime="onnxruntime",
-                provider=provider,
-                device="cpu",
+                provider=used,
+                device="cpu" if provider == "cpu" else "cuda:0",
                 precision=precision_text(manifest),
                 threads=count,
                 load_s=load_s,
@@ -88,7 +87,7 @@ class OrtSession(EngineSession):
         self._session = None
 
 
-def _load(path: Path, threads: int, profile: Path | None) -> Any:
+def _load(path: Path, threads: int, providers: list[str], profile: Path | None) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -99,7 +98,8 @@ def _load(path: Path, threads: int, profile: Path | None) -> Any:
         options.profile_file_prefix = str(profile)
     options.log_severity_level = _FATAL  # what goes wrong is raised; the log would only repeat it
     try:
-        return ort.InferenceSession(str(path), options, providers=[_PROVIDER])
+        # With the fallback on, a provider that fails is replaced, which is printed to stdout.
+        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions have no common base but Exception
         reason = " ".join(str(error).split())[:300]
         if type(error).__name__ == "NotImplemented" or "opset" in reason or "IR version" in reason:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ran_deploy.errors import IntegrityError
 
-_HEADER_BYTES = 36
+HEADER_BYTES = 36
 _MAGIC_TAIL = b"trt"
 _VERSION = slice(24, 28)
 _TARGETS = 32
@@ -31,7 +31,7 @@ def read_header(plan: bytes) -> PlanHeader:
     Raises:
         IntegrityError: The bytes are not the beginning of a TensorRT plan.
     """
-    if len(plan) < _HEADER_BYTES or plan[1:4] != _MAGIC_TAIL:
+    if len(plan) < HEADER_BYTES or plan[1:4] != _MAGIC_TAIL:
         raise IntegrityError("The file does not begin like a TensorRT plan.", fix="Build it again: ran-deploy build")
     mask = plan[_TARGETS]
     targets = [name for bit, name in _BITS.items() if mask & bit]

@@ -6,58 +6,82 @@ with None or worse. So the hash is checked first, then package, version, GPU and
 
 import re
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from ran_deploy.errors import IncompatibleError, IntegrityError
 from ran_deploy.files import sha256_file
-from ran_deploy.manifest import Build, Manifest, Parent
+from ran_deploy.manifest import Manifest, Parent
 from ran_deploy.optional import require
 from ran_deploy.runtime.gpu import Gpu, require_gpu
+from ran_deploy.runtime.plan_header import HEADER_BYTES, read_header
 
 _MODULES = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+_OLDEST_FULL = 8
+"""Major versions of the full TensorRT that are in use; TensorRT-RTX counts from 1."""
 
 
-def check_plan(path: Path, manifest: Manifest) -> Gpu:
-    """Check that this machine can run a plan whose hash has been verified.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What built a plan, and for which GPUs."""
 
-    Returns:
-        The GPU that would run it.
+    flavour: str
+    version: str
+    targets: tuple[str, ...] | None
+    """Compute capabilities such as "sm89", the last perhaps "sm120+"; None: not known."""
+
+    def __str__(self) -> str:
+        where = f" for {', '.join(self.targets)}" if self.targets else ""
+        return f"{self.flavour} {self.version}{where}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What will run a plan that passed."""
+
+    flavour: str
+    library: ModuleType
+    gpu: Gpu
+
+
+def check_plan(path: Path, manifest: Manifest | None) -> Approval:
+    """Check that this machine can run a plan.
+
+    Args:
+        path: The plan, whose hash has been verified if there is a manifest.
+        manifest: The manifest beside it; None: on trust, and what the plan's header says is taken as a hint.
 
     Raises:
-        IntegrityError: The manifest does not say what built the plan.
+        IntegrityError: The manifest does not say what built the plan, or the file is no plan.
         MissingError: The library or an NVIDIA GPU is missing.
         IncompatibleError: The plan was built by another version, or for other GPUs.
     """
-    build = manifest.build
-    if build is None:
-        raise IntegrityError(f"The manifest of {path} does not say what built it.", fix="Build the plan again.")
-    library = require(_MODULES[build.flavour], f"Running {path.name}, which {build.flavour} built,")
-    if library.__version__ != build.version:
+    origin = _hinted(path) if manifest is None else _described(path, manifest)
+    library = require(_MODULES[origin.flavour], f"Running {path.name}, which {origin.flavour} built,")
+    if _numbers(library.__version__) != _numbers(origin.version):
         raise IncompatibleError(
-            f"{path} was built by {build.flavour} {build.version} for {', '.join(build.targets)}; "
-            f"here is {build.flavour} {library.__version__}.",
-            fix=f"Run: {rebuild_command(path, manifest)}",
+            f"{path} was built by {origin}; here is {origin.flavour} {library.__version__}.",
+            fix=f"Run: {rebuild_command(path, manifest, '--flavour', origin.flavour)}",
         )
-    parent = onnx_parent(path, manifest)
+    parent = None if manifest is None else onnx_parent(path, manifest)
     instead = f"For the CPU, use --engine {parent}" if parent else "Use the .onnx file that it was built from."
     gpu = require_gpu(f"Running {path.name}", fix=instead)
-    if not fits_targets(build, gpu.capability):
+    if origin.targets is not None and not fits_targets(origin.targets, gpu.capability):
         raise IncompatibleError(
-            f"{path} was built by {build.flavour} {build.version} for {', '.join(build.targets)}; "
-            f"here is {gpu.name}, sm{gpu.capability}.",
-            fix=f"Run: {rebuild_command(path, manifest, *_options_for(gpu, build, library))}",
+            f"{path} was built by {origin}; here is {gpu.name}, sm{gpu.capability}.",
+            fix=f"Run: {rebuild_command(path, manifest, *_options_for(gpu, origin, library))}",
         )
-    return gpu
+    return Approval(flavour=origin.flavour, library=library, gpu=gpu)
 
 
-def fits_targets(build: Build, capability: int) -> bool:
+def fits_targets(targets: tuple[str, ...], capability: int) -> bool:
     """Whether a plan's targets, such as ("sm80", "sm120+"), cover a compute capability such as 89.
 
     Raises:
         IntegrityError: A target is not written like that.
     """
-    for target in build.targets:
+    for target in targets:
         match = re.fullmatch(r"sm(\d+)(\+?)", target)
         if match is None:
             raise IntegrityError(
@@ -80,21 +104,39 @@ def onnx_parent(path: Path, manifest: Manifest) -> Path | None:
     return beside if whole and sha256_file(beside) == parent.sha256 else None
 
 
-def rebuild_command(path: Path, manifest: Manifest, *options: str) -> str:
-    """Return the command that builds the plan again, with further options such as "--targets", "sm89"."""
-    parent = _parent(manifest)
+def rebuild_command(path: Path, manifest: Manifest | None, *options: str) -> str:
+    """Return the command that builds the plan again, with options such as "--targets", "sm89"."""
+    parent = None if manifest is None else _parent(manifest)
     source = path.with_name(Path(parent.name).name) if parent else Path("MODEL.onnx")
-    if "--flavour" not in options and manifest.build is not None:
-        options = ("--flavour", manifest.build.flavour, *options)
     return shlex.join(["ran-deploy", "build", "--onnx", str(source), "--out", str(path), *options])
 
 
-def _options_for(gpu: Gpu, build: Build, library: ModuleType) -> tuple[str, ...]:
-    """What to add when building again for this GPU; TensorRT-RTX does not build for every one."""
-    if build.flavour == "tensorrt":
-        return ()
+def _described(path: Path, manifest: Manifest) -> Origin:
+    build = manifest.build
+    if build is None:
+        raise IntegrityError(f"The manifest of {path} does not say what built it.", fix="Build the plan again.")
+    return Origin(flavour=build.flavour, version=build.version, targets=build.targets)
+
+
+def _hinted(path: Path) -> Origin:
+    with path.open("rb") as stream:
+        header = read_header(stream.read(HEADER_BYTES))
+    full = _numbers(header.version)[0] >= _OLDEST_FULL
+    targets = None if full else header.targets or None
+    return Origin(flavour="tensorrt" if full else "tensorrt-rtx", version=header.version, targets=targets)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """The four numbers of a version, which a suffix such as ".post1" may follow."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:4])
+
+
+def _options_for(gpu: Gpu, origin: Origin, library: ModuleType) -> tuple[str, ...]:
+    """How to build again for this GPU; TensorRT-RTX does not build for every one."""
+    if origin.flavour == "tensorrt":
+        return ("--flavour", "tensorrt")
     if f"SM{gpu.capability}" in library.ComputeCapability.__members__:
-        return ("--targets", f"sm{gpu.capability}")
+        return ("--flavour", "tensorrt-rtx", "--targets", f"sm{gpu.capability}")
     return ("--flavour", "tensorrt")
 
 

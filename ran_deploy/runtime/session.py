@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import DYNAMIC, Contract, Manifest, TensorSpec
+from ran_deploy.runtime.dlpack import DeviceTensor
 
 Logits = npt.NDArray[np.float32]
 """float32 [N, classes]."""
@@ -75,7 +76,7 @@ class Session(Protocol):
         """Close the session."""
 
 
-def check_batch(images: npt.NDArray[Any], spec: TensorSpec) -> None:
+def check_batch(images: npt.NDArray[Any] | DeviceTensor, spec: TensorSpec) -> None:
     """Check a batch against an input's contract.
 
     Raises:

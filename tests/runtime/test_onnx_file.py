@@ -5,7 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.runtime.onnx_file import infer_contract, load_onnx
+from ran_deploy.runtime.onnx_file import load_onnx, onnx_contract
 
 Shape = list[int | str]
 
@@ -18,10 +18,10 @@ def model(shape: Shape, out: Shape, dtype: int = TensorProto.FLOAT, inputs: int 
 
 
 def test_float_and_uint8_classifiers_are_understood() -> None:
-    contract = infer_contract(model(["n", 3, 8, 8], ["n", 5]))
+    contract = onnx_contract(model(["n", 3, 8, 8], ["n", 5]))
     assert (contract.input.layout, contract.input.shape) == ("NCHW", (-1, 3, 8, 8))
     assert contract.labels == ("0", "1", "2", "3", "4")
-    contract = infer_contract(model([2, 8, 8, 3], [2, 5], TensorProto.UINT8))
+    contract = onnx_contract(model([2, 8, 8, 3], [2, 5], TensorProto.UINT8))
     assert (contract.input.layout, contract.input.shape) == ("NHWC", (2, 8, 8, 3))
     assert contract.preprocessing.size == 8
 
@@ -41,7 +41,7 @@ def test_float_and_uint8_classifiers_are_understood() -> None:
 )
 def test_what_is_no_classifier_of_images(found: onnx.ModelProto, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        infer_contract(found)
+        onnx_contract(found)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x00" * 100, b"not an onnx file at all", b"\x08\x0a"])

@@ -116,19 +116,57 @@ def test_manifest_of_another_kind(make_means: Any) -> None:
 def test_devices(make_means: Any, make_plan: Any) -> None:
     with open_engine(make_means(), "cpu") as session:
         assert session.info.device == "cpu"
-    with pytest.raises(UsageError, match="runs on the CPU only"):
-        open_engine(make_means(), "cuda")
     with pytest.raises(UsageError, match="runs on a GPU only"):
         open_engine(make_plan(), "cpu")
     with pytest.raises(UsageError, match="The device is 'tpu'; expected one of auto, cpu, cuda"):
         open_engine(make_means(), "tpu")
 
 
-def test_plan_without_manifest_is_not_trusted(make_plan: Any) -> None:
-    path = make_plan()
-    manifest_path(path).unlink()
-    with pytest.raises(UsageError, match="only its manifest says which"):
-        open_engine(path, trust=True)
+def test_a_checkpoint_has_no_gpu(engines: Any) -> None:
+    with pytest.raises(UsageError, match="runs on the CPU only"):
+        open_engine(engines.checkpoint, "cuda")
+
+
+def _without_cuda() -> bool:
+    import onnxruntime  # type: ignore[import-untyped]
+
+    return "CUDAExecutionProvider" not in onnxruntime.get_available_providers()
+
+
+@pytest.mark.skipif(not _without_cuda(), reason="this ONNX Runtime has CUDA")
+@pytest.mark.parametrize(
+    ("device", "runtime", "provider"),
+    [
+        ("cuda", "auto", "CUDAExecutionProvider"),
+        ("auto", "onnxruntime-cuda", "CUDAExecutionProvider"),
+        ("auto", "onnxruntime-tensorrt", "TensorrtExecutionProvider"),
+    ],
+)
+def test_a_provider_that_is_not_there(make_means: Any, device: str, runtime: Any, provider: str) -> None:
+    with pytest.raises(MissingError, match=f"has no {provider}; it has .*CPUExecutionProvider") as caught:
+        open_engine(make_means(), device, runtime=runtime)
+    assert "ran-deploy[gpu]" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("device", "runtime", "said"),
+    [
+        ("cpu", "onnxruntime-cuda", "computes on the GPU, but the device is cpu"),
+        ("cpu", "onnxruntime-tensorrt", "computes on the GPU, but the device is cpu"),
+        ("cuda", "openvino", "computes on the CPU, but the device is cuda"),
+        ("auto", "torch-compile", "does not run in torch-compile, which takes checkpoints"),
+        ("auto", "nothing", "The runtime is 'nothing'; expected one of auto, onnxruntime, onnxruntime-cuda"),
+    ],
+)
+def test_device_and_runtime_must_agree(make_means: Any, device: str, runtime: Any, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        open_engine(make_means(), device, runtime=runtime)
+    assert said in caught.value.message
+
+
+def test_a_checkpoint_does_not_run_in_onnx_runtime(engines: Any) -> None:
+    with pytest.raises(UsageError, match=r"does not run in onnxruntime, which takes \.onnx files"):
+        open_engine(engines.checkpoint, runtime="onnxruntime")
 
 
 def test_falls_back_only_when_asked_and_says_so(
@@ -143,8 +181,9 @@ def test_falls_back_only_when_asked_and_says_so(
         assert session.info.engine == str(parent)
         assert session.info.runtime == "onnxruntime"
     warning = capsys.readouterr().err
-    assert warning.startswith("warning: ")
-    assert f"Falling back to {parent} on the CPU, as asked." in warning
+    assert all(line.startswith("warning: ") for line in warning.splitlines())
+    assert "was built by tensorrt-rtx 1.0" in warning or "needs the package tensorrt_rtx" in warning
+    assert f"Falling back from {path} to {parent} in onnxruntime, {session.info.provider}, as asked." in warning
 
 
 def test_does_not_fall_back_to_another_file(make_means: Any, make_plan: Any) -> None:

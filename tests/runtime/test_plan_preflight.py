@@ -1,13 +1,15 @@
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError
-from ran_deploy.manifest import BatchProfile, Build, read_manifest
+from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, UsageError
+from ran_deploy.manifest import manifest_path, read_manifest
 from ran_deploy.runtime import gpu, plan_preflight
 from ran_deploy.runtime.gpu import Gpu
 from ran_deploy.runtime.open import open_engine
-from ran_deploy.runtime.plan_preflight import check_plan, fits_targets
+from ran_deploy.runtime.plan_preflight import Approval, check_plan, fits_targets
 
 rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed")
 
@@ -15,7 +17,7 @@ rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt_rtx is not installed"
 def _check(path: Any) -> Gpu:
     manifest = read_manifest(path)
     assert manifest is not None
-    return check_plan(path, manifest)
+    return check_plan(path, manifest).gpu
 
 
 def _has_gpu() -> bool:
@@ -38,7 +40,7 @@ def test_other_version_names_both_and_the_command(make_plan: Any, make_means: An
 
 
 def test_missing_library(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(MissingError, match="which tensorrt built, needs the package tensorrt") as caught:
         _check(make_plan(flavour="tensorrt"))
     assert caught.value.fix == "Run: pip install 'ran-deploy[tensorrt]'"
@@ -69,19 +71,13 @@ def test_plan_that_fits(make_plan: Any, monkeypatch: pytest.MonkeyPatch) -> None
     fitting = Gpu(name="NVIDIA A100", capability=80)
     monkeypatch.setattr(plan_preflight, "require_gpu", lambda purpose, fix: fitting)
     path = make_plan(version=rtx.__version__)
-    assert _check(path) == fitting
-    with pytest.raises(MissingError, match="fits NVIDIA A100, but this version of ran-deploy does not run plans yet"):
-        open_engine(path)
+    manifest = read_manifest(path)
+    assert check_plan(path, manifest) == Approval(flavour="tensorrt-rtx", library=rtx, gpu=fitting)
 
 
 def test_manifest_without_build(make_plan: Any) -> None:
     with pytest.raises(IntegrityError, match="does not say what built it"):
         _check(make_plan(build=False))
-
-
-def _build(*targets: str) -> Build:
-    profile = BatchProfile(min_batch=1, opt_batch=1, max_batch=1)
-    return Build(flavour="tensorrt-rtx", version="1", targets=targets, gpu=None, profile=profile, optimization_level=3)
 
 
 @pytest.mark.parametrize(
@@ -95,9 +91,50 @@ def _build(*targets: str) -> Build:
     ],
 )
 def test_targets(targets: tuple[str, ...], capability: int, fits: bool) -> None:
-    assert fits_targets(_build(*targets), capability) is fits
+    assert fits_targets(targets, capability) is fits
 
 
 def test_malformed_target() -> None:
     with pytest.raises(IntegrityError, match="'turing'; expected one like 'sm89'"):
-        fits_targets(_build("turing"), 75)
+        fits_targets(("turing",), 75)
+
+
+def _foreign(path: Path, version: tuple[int, ...], mask: int) -> Path:
+    """Write a file that begins like a plan, as far as TensorRT-RTX's own plans tell, and has no manifest."""
+    header = b"vtrt" + bytes(20) + bytes(version) + bytes(4) + bytes([mask])
+    path.write_bytes(header + b"the rest of the plan")
+    return path
+
+
+_HERE = tuple(int(part) for part in rtx.__version__.split(".")[:4])
+
+
+def test_a_plan_on_trust_is_judged_by_its_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = _foreign(tmp_path / "other.plan", (1, 2, 3, 4), mask=8)
+    with pytest.raises(IncompatibleError, match=r"was built by tensorrt-rtx 1\.2\.3\.4 for sm89; here is tensorrt-rtx"):
+        check_plan(other, None)
+    same = _foreign(tmp_path / "same.plan", _HERE, mask=8)
+    monkeypatch.setattr(plan_preflight, "require_gpu", lambda purpose, fix: Gpu(name="NVIDIA X", capability=90))
+    with pytest.raises(IncompatibleError, match=r"for sm89; here is NVIDIA X, sm90"):
+        check_plan(same, None)
+    monkeypatch.setattr(plan_preflight, "require_gpu", lambda purpose, fix: Gpu(name="NVIDIA L4", capability=89))
+    assert check_plan(same, None).flavour == "tensorrt-rtx"
+    silent = _foreign(tmp_path / "silent.plan", _HERE, mask=0)  # a header that names no targets rules none out
+    assert check_plan(silent, None).gpu.name == "NVIDIA L4"
+
+
+def test_a_header_of_the_full_tensorrt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    path = _foreign(tmp_path / "full.plan", (10, 13, 3, 9), mask=255)
+    with pytest.raises(MissingError, match="which tensorrt built, needs the package tensorrt"):
+        check_plan(path, None)
+
+
+def test_trust_does_not_make_any_file_a_plan(make_plan: Any) -> None:
+    path = make_plan()
+    manifest_path(path).unlink()
+    with pytest.raises(UsageError, match="no manifest beside it") as caught:
+        open_engine(path)
+    assert "--trust" in caught.value.fix
+    with pytest.raises(IntegrityError, match="does not begin like a TensorRT plan"):
+        open_engine(path, trust=True)
