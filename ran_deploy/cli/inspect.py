@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ran_deploy.cli.facts import GLUE, LABEL, fact, scalars
+from ran_deploy.cli.facts import GLUE, LABEL, fact, origin, scalars
 from ran_deploy.cli.output import JsonFlag, emit, note
 from ran_deploy.errors import GateError, IntegrityError
 
@@ -52,7 +52,8 @@ def report_lines(report: "InspectReport") -> list[str]:
     rows.append(("network", _network(report)))
     rows += _file_rows(report)
     if report.manifest is not None:
-        rows += _manifest_rows(report.manifest, with_contract=report.onnx is None)
+        rows += _manifest_rows(report.manifest, with_contract=report.kind != "onnx")
+    rows += _origin_rows(report)
     lines = [f"{report.path}  {_KINDS[report.kind]}, {_bytes(report.size_bytes)}"]
     for name, text in rows:
         lines += fact(name, text)
@@ -73,21 +74,29 @@ def _network(report: "InspectReport") -> str:
 
 def _file_rows(report: "InspectReport") -> list[tuple[str, str]]:
     rows = []
-    if (onnx := report.onnx) is not None:
+    if (onnx := report.onnx) is not None and report.kind == "onnx":
         rows += [("input", _tensor(value.name, value.dtype, value.shape)) for value in onnx.inputs]
         rows += [("output", _tensor(value.name, value.dtype, value.shape)) for value in onnx.outputs]
         rows.append(("format", f"opset {onnx.opset}, IR {onnx.ir_version}, written by {onnx.producer}"))
-        rows.append(("parameters", f"{onnx.parameters:,}"))
+        rows.append(("size", _work(onnx.parameters, onnx.macs)))
         rows.append(("nodes", f"{sum(onnx.operators.values())}: {_counts(onnx.operators)}"))
         kinds = (f"{operator}: {_counts(types)}" for operator, types in onnx.compute.items())
         rows.append(("compute", " · ".join(kinds) or "no convolution or product"))
+    elif onnx is not None:
+        rows.append(("size", f"{_work(onnx.parameters, onnx.macs)}, by the ONNX model that it was built from"))
     if (checkpoint := report.checkpoint) is not None:
-        rows.append(("parameters", f"{checkpoint.parameters:,} in {checkpoint.tensors} tensors"))
+        work = _work(checkpoint.parameters, checkpoint.macs, noun="parameters")
+        rows.append(("size", f"{work}, {checkpoint.tensors} tensors"))
         rows.append(("types", _counts(checkpoint.dtypes)))
     if (plan := report.plan) is not None:
         targets = f", targets {', '.join(plan.targets)}" if plan.targets else ""
         rows.append(("header", f"version {plan.version}{targets} (undocumented bytes: a hint)"))
     return rows
+
+
+def _work(weights: int, macs: int | None, *, noun: str = "stored weights") -> str:
+    counted = "multiply-adds not counted" if macs is None else f"{macs:,} multiply-adds per image"
+    return f"{weights:,} {noun}, {counted}"
 
 
 def _manifest_rows(manifest: "Manifest", *, with_contract: bool) -> Iterable[tuple[str, str]]:
@@ -104,14 +113,17 @@ def _manifest_rows(manifest: "Manifest", *, with_contract: bool) -> Iterable[tup
         where = f"on {build.gpu}" if build.gpu else "without a GPU"
         yield "build", f"{build.flavour} {build.version} for {', '.join(build.targets)}, {where}"
         yield "batch", f"{sizes.min_batch} to {sizes.max_batch}, tuned for {sizes.opt_batch}"
-    for name in ("calibration", "parity", "accuracy"):
+    for name in ("calibration", "training", "parity", "accuracy"):
         if found := getattr(manifest, name):
             yield name, scalars(found)
-    for parent in manifest.parents:
-        yield "made from", f"{parent.role} {parent.name}  {parent.sha256[:16]}…"
-    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    yield "made", " with ".join(part for part in (manifest.created, versions) if part)
-    if manifest.command:
+
+
+def _origin_rows(report: "InspectReport") -> Iterable[tuple[str, str]]:
+    for ancestor in report.lineage:
+        yield "made from", origin(ancestor)
+    if (manifest := report.manifest) is not None:
+        versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+        yield "made", " with ".join(part for part in (manifest.created, versions) if part)
         yield "command", manifest.command
 
 

@@ -1,40 +1,25 @@
 """``inspect_file``: everything that an engine's file and its manifest say, without running it."""
 
-import json
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
-from safetensors import SafetensorError, safe_open
+import onnx
 
+from ran_deploy.engine.inspect_checkpoint import CheckpointFacts, checkpoint_facts
 from ran_deploy.engine.inspect_onnx import OnnxFacts, onnx_facts
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file, sha256_file
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.quant.finding import Finding
 from ran_deploy.quant.lint import lint as lint_model
+from ran_deploy.runtime.lineage import Ancestor, read_lineage
 from ran_deploy.runtime.onnx_file import load_onnx
 from ran_deploy.runtime.plan_header import PlanHeader, read_header
 
 Kind = Literal["checkpoint", "onnx", "plan"]
 _KINDS: dict[str, Kind] = {".safetensors": "checkpoint", ".onnx": "onnx", ".plan": "plan"}
 _HEADER_BYTES = 64
-_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckpointFacts:
-    """A safetensors file as it is."""
-
-    network: dict[str, Any] | None
-    """Arch, dataset, classes and options; None for a file that ran-deploy did not write."""
-    tensors: int
-    parameters: int
-    """Elements of the tensors, without the running statistics of BN."""
-    dtypes: dict[str, int]
-    """Number of tensors by type."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +33,10 @@ class InspectReport:
     matches_manifest: bool | None
     """Whether the hash is the one in the manifest; None without a manifest."""
     manifest: Manifest | None
+    lineage: tuple[Ancestor, ...]
+    """What it was made from, and whether that still lies beside it."""
     onnx: OnnxFacts | None = None
+    """Of an ONNX model, or of the one that a plan was built from, where that lies beside it as it was."""
     checkpoint: CheckpointFacts | None = None
     plan: PlanHeader | None = None
     """The undocumented header of a plan: a hint."""
@@ -83,7 +71,8 @@ def inspect_file(path: Path | str, *, lint: bool = False) -> InspectReport:
     require_file(path, what="file")
     manifest = read_manifest(path)
     digest = sha256_file(path)
-    model = load_onnx(path) if kind == "onnx" else None
+    lineage = read_lineage(path, manifest)
+    model = load_onnx(path) if kind == "onnx" else _source(path, lineage) if kind == "plan" else None
     return InspectReport(
         path=path,
         kind=kind,
@@ -91,29 +80,20 @@ def inspect_file(path: Path | str, *, lint: bool = False) -> InspectReport:
         sha256=digest,
         matches_manifest=None if manifest is None else manifest.sha256 == digest,
         manifest=manifest,
+        lineage=lineage,
         onnx=None if model is None else onnx_facts(model),
-        checkpoint=_checkpoint_facts(path) if kind == "checkpoint" else None,
+        checkpoint=checkpoint_facts(path) if kind == "checkpoint" else None,
         plan=_plan_header(path, manifest) if kind == "plan" else None,
         findings=lint_model(model) if lint and model is not None else None,
     )
 
 
-def _checkpoint_facts(path: Path) -> CheckpointFacts:
-    """Read names, types and shapes only; torch is not needed."""
-    try:
-        with safe_open(path, framework="numpy") as stored:
-            slices = {name: stored.get_slice(name) for name in stored.keys()}  # noqa: SIM118
-            dtypes = Counter(str(part.get_dtype()) for part in slices.values())
-            counted = (part for name, part in slices.items() if not name.endswith(_BUFFERS))
-            parameters = sum(int(np.prod(part.get_shape())) for part in counted)
-            info = (stored.metadata() or {}).get("info")
-        network = None if info is None else dict(json.loads(info))
-    except (SafetensorError, ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0][:200]
-        raise IntegrityError(
-            f"{path} is not a whole checkpoint: {reason}.", fix="Restore the file, or train it again."
-        ) from error
-    return CheckpointFacts(network=network, tensors=len(slices), parameters=parameters, dtypes=dict(dtypes))
+def _source(path: Path, lineage: tuple[Ancestor, ...]) -> onnx.ModelProto | None:
+    """Return the model that a plan was built from, if it lies beside the plan as it was."""
+    for ancestor in lineage:
+        if ancestor.generation == 1 and ancestor.role == "onnx" and ancestor.state == "whole":
+            return load_onnx(path.with_name(Path(ancestor.name).name))
+    return None
 
 
 def _plan_header(path: Path, manifest: Manifest | None) -> PlanHeader | None:

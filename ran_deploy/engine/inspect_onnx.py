@@ -7,6 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, shape_inference
 
+from ran_deploy.profiling.graph import read_graph
 from ran_deploy.quant.qdq_view import DEQUANTIZE, QUANTIZE, WEIGHTED, GraphView, first_output, is_quantized
 
 UNKNOWN = "unknown"
@@ -36,6 +37,9 @@ class OnnxFacts:
     """Number of nodes by operator, the most frequent first."""
     parameters: int
     """Stored weights: elements of constants, without Q/DQ's scales and zero points and without integers."""
+    macs: int | None
+    """Multiply-adds of convolutions and matrix products for one image, as ``ran-deploy archs`` counts; None where
+    the shapes of one are unknown."""
     compute: dict[str, dict[str, int]]
     """By operator with weights: number of nodes by the type that they compute in, such as "int8"."""
 
@@ -53,6 +57,7 @@ def onnx_facts(model: onnx.ModelProto) -> OnnxFacts:
         outputs=tuple(_value(item) for item in graph.output),
         operators=dict(Counter(node.op_type for node in graph.node).most_common()),
         parameters=_parameters(model),
+        macs=_macs(model),
         compute=_compute(model, view),
     )
 
@@ -77,6 +82,18 @@ def _parameters(model: onnx.ModelProto) -> int:
         for tensor in model.graph.initializer
         if tensor.name not in scaling and (tensor.data_type in floats or tensor.name in dequantized)
     )
+
+
+def _macs(model: onnx.ModelProto) -> int | None:
+    try:
+        graph = read_graph(model, 1)
+    except (shape_inference.InferenceError, ValueError):  # ValueError: above protobuf's 2 GiB
+        return None
+    unsized = set(graph.unsized)
+    uncounted = any(
+        node.op == "ConvTranspose" or (node.op in WEIGHTED and node.name in unsized) for node in graph.nodes
+    )
+    return None if uncounted else sum(node.macs for node in graph.nodes)
 
 
 def _compute(model: onnx.ModelProto, view: GraphView) -> dict[str, dict[str, int]]:

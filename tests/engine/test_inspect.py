@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,7 +13,7 @@ import typer
 from safetensors.numpy import save_file
 
 from ran_deploy.arch.checkpoint import CheckpointInfo, save_weights
-from ran_deploy.arch.count import count_parameters
+from ran_deploy.arch.count import count_macs, count_parameters
 from ran_deploy.arch.registry import create_model
 from ran_deploy.cli.inspect import inspect_command, report_lines
 from ran_deploy.config import to_mapping
@@ -61,6 +62,8 @@ def test_a_float_model(tmp_path: Path) -> None:
     assert report.onnx.operators["Conv"] == 2
     # Convolutions, BN, classifier, and six numbers of the normalization, as well as the four scales of Resize.
     assert report.onnx.parameters == 8 * 3 * 9 + 4 * 8 + 8 * 8 + 8 * 10 + 10 + 6 + 4
+    # The stem at 32 × 32, the mask at 16 × 16, and the classifier; for one image.
+    assert report.onnx.macs == 32 * 32 * 8 * 27 + 16 * 16 * 8 * 8 + 8 * 10
     assert [(value.name, value.dtype, value.shape) for value in report.onnx.inputs] == [
         ("images", "uint8", ("batch", 32, 32, 3))
     ]
@@ -69,7 +72,19 @@ def test_a_float_model(tmp_path: Path) -> None:
     assert "as its manifest says" in text
     assert "input        images  uint8 [batch × 32 × 32 × 3]" in text
     assert "opset 20" in text
+    assert f"{report.onnx.parameters} stored weights, 237,648 multiply-adds per image" in text
     assert "compute      Conv: 2 fp32 · Gemm: 1 fp32" in text
+
+
+def test_work_of_unknown_size_is_not_counted(tmp_path: Path) -> None:
+    model = small_model()
+    del model.graph.output[0].type.tensor_type.shape.dim[:]
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_param = "height"
+    path = publish_model(model, tmp_path / "any_height.onnx")
+    report = inspect_file(path)
+    assert report.onnx is not None
+    assert report.onnx.macs is None
+    assert "multiply-adds not counted" in text_of(path)
 
 
 def test_a_mixed_float16_model(tmp_path: Path) -> None:
@@ -160,6 +175,9 @@ def test_a_checkpoint(tmp_path: Path) -> None:
     report = inspect_file(path)
     assert report.checkpoint is not None
     assert report.checkpoint.parameters == parameters
+    network = create_model("att56", "synthetic", width=0.25)
+    assert report.checkpoint.macs == count_macs(network, 32)
+    assert f"{parameters:,} parameters, {report.checkpoint.macs:,} multiply-adds per image" in text_of(path)
     assert report.checkpoint.network is not None
     assert report.checkpoint.network["options"] == {"width": 0.25}
     assert "network      att56 (width 0.25), synthetic, 10 classes, trained weights" in text_of(path)
@@ -172,7 +190,7 @@ def test_safetensors_from_elsewhere(tmp_path: Path) -> None:
     save_file({"w": np.zeros((3, 4), np.float16)}, path)
     report = inspect_file(path)
     assert report.checkpoint is not None
-    assert (report.checkpoint.network, report.checkpoint.parameters) == (None, 12)
+    assert (report.checkpoint.network, report.checkpoint.parameters, report.checkpoint.macs) == (None, 12, None)
     assert "network      unknown without a manifest" in text_of(path)
 
 
@@ -208,6 +226,41 @@ def test_a_plan(tmp_path: Path) -> None:
     assert "build        tensorrt-rtx 1.7.1.116 for sm89, without a GPU" in text
     assert "precision    fp16 asked for; obtained: 196 fp16, 1 fp32; kept in float: stem" in text
     assert "batch        1 to 64, tuned for 8" in text
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"arch": "att99", "dataset": "cifar10", "classes": 10, "options": {}},
+        {"arch": "att56", "dataset": "cifar10", "classes": 10, "options": {"depth": 9}},
+        {"arch": "att56", "dataset": "cifar10", "classes": "ten", "options": {}},
+        {"arch": "att56"},
+    ],
+)
+def test_a_checkpoint_of_a_network_that_is_not_known_here(network: dict[str, Any], tmp_path: Path) -> None:
+    path = tmp_path / "future.safetensors"
+    save_file({"w": np.zeros(5, np.float32)}, path, {"info": json.dumps(network)})
+    report = inspect_file(path)
+    assert report.checkpoint is not None
+    assert (report.checkpoint.network, report.checkpoint.macs) == (network, None)
+
+
+def test_a_plan_beside_the_model_that_it_was_built_from(tmp_path: Path) -> None:
+    source = publish_model(small_model(), tmp_path / "att92.onnx")
+    path = plan(tmp_path / "att92.plan", HEADER)
+    manifest = inspect_file(path).manifest
+    assert manifest is not None
+    parents = (Parent(role="onnx", name=source.name, sha256=sha256_file(source)),)
+    publish(path, path.read_bytes(), replace(manifest, parents=parents))
+    report = inspect_file(path)
+    assert report.onnx is not None
+    assert report.onnx.macs == 237_648
+    text = text_of(path)
+    assert "237,648 multiply-adds per image, by the ONNX model that it was built from" in " ".join(text.split())
+    assert f"made from    onnx att92.onnx  {parents[0].sha256[:16]}… (beside it)" in text
+    source.write_bytes(b"replaced")
+    assert inspect_file(path).onnx is None
+    assert "(beside it, but changed since)" in text_of(path)
 
 
 def test_a_plan_without_a_manifest_is_read_by_its_header(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ ALLOWED = {
     "graph": {"data", "arch", "runtime"},
     "train": {"data", "arch"},
     "quant": {"data", "arch", "runtime", "graph"},
-    "engine": {"data", "arch", "runtime", "graph", "quant"},
+    "engine": {"data", "arch", "runtime", "graph", "quant", "profiling"},
     "bench": {"data", "runtime"},
     "profiling": {"data", "runtime", "bench"},
     "doctor": {"data", "runtime", "bench"},
