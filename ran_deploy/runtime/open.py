@@ -15,7 +15,7 @@ from ran_deploy.runtime.session import Session
 _KINDS = {".safetensors": "checkpoint", ".onnx": "onnx", ".plan": "plan"}
 _DEVICES = ("auto", "cpu", "cuda")
 
-Runtime = OnnxRuntime | Literal["torch-compile"]
+Runtime = Literal[OnnxRuntime, "torch-compile"]
 """What runs an engine: "auto" is eager PyTorch for a checkpoint and ONNX Runtime for an ``.onnx`` file; a plan is run
 by the library that built it."""
 RUNTIMES: tuple[Runtime, ...] = (*ONNX_RUNTIMES, "torch-compile")
