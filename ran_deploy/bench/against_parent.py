@@ -10,7 +10,6 @@ from ran_deploy.bench.measure import Request
 from ran_deploy.bench.ratio import Ratio, speed_ratio
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.progress import Progress
-from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.plan_preflight import onnx_parent
 
 ROUNDS = 10
@@ -78,15 +77,14 @@ def measure_against_parent(
     Raises:
         RanDeployError: The parent does not run here.
     """
-    runtime: Runtime = request.runtime
     turn_s = min(_MOST_TURN_S, request.options.duration_s / ROUNDS)
     found = []
     with (
-        open_engine(path, threads=request.threads, trust=request.trust, runtime=runtime) as mine,
-        open_engine(parent, threads=request.threads, trust=True, runtime=runtime) as theirs,
+        request.open(path) as mine,
+        request.open(parent) as theirs,
         Progress("bench, against float32", 2 * ROUNDS * len(batches), "turns") as progress,
     ):
-        name = mine.info.runtime if runtime == "auto" else runtime
+        name = mine.info.runtime if request.runtime == "auto" else request.runtime
         for batch in batches:
             fed = []
             for session in (mine, theirs):
@@ -96,7 +94,7 @@ def measure_against_parent(
                 fed,
                 rounds=ROUNDS,
                 turn_s=turn_s,
-                settle_ms=SETTLE_MS,
+                settle_ms=min(SETTLE_MS, round(1000 * turn_s)),
                 alternate=True,
                 after_turn=lambda: progress.advance(1),
             )
@@ -133,7 +131,11 @@ def say(name: str, runtime: str, batch: int, speed: Ratio, verdict: str) -> str:
             f"{_advice(runtime)}"
         )
     factor = speed if verdict == "faster" else speed.inverse
-    sentence = f"{name} is {factor.text()} times {verdict} than its float32 parent {where}"
+    low, high = factor.ci95
+    sentence = (
+        f"{name} is {factor.value:.2f} times {verdict} than its float32 parent {where}, "
+        f"95% interval {low:.2f} to {high:.2f}"
+    )
     return f"{sentence}." if verdict == "faster" else f"{sentence}:{_advice(runtime).lower()}"
 
 

@@ -4,6 +4,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 from ran_deploy.bench.activity import Activity, activity_since, snapshot
 from ran_deploy.bench.against_parent import AgainstParent, find_float_parent, measure_against_parent
@@ -51,6 +52,8 @@ def benchmark(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
+    device: str = "auto",
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python",
     fail_on_unstable: bool = False,
     csv: Path | None = None,
     export_times: Path | None = None,
@@ -81,7 +84,9 @@ def benchmark(
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
-        runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
+        runtime: What runs it, as for :func:`ran_deploy.runtime.open.open_engine`.
+        device: "auto" (a plan on the GPU, all else on the CPU), "cpu" or "cuda".
+        cuda_backend: What drives the GPU for a plan: "cuda-python" or "pycuda".
         fail_on_unstable: Raise if the latencies of a measurement drift, or a server does not keep up.
         csv: Write each query's times into this file.
         export_times: Write them with the keys of trtexec's ``--exportTimes``.
@@ -122,6 +127,8 @@ def benchmark(
         trust=trust,
         fallback=fallback,
         runtime=runtime,
+        device=device,
+        cuda_backend=cuda_backend,
     )
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     environment, before = read_environment(), snapshot()

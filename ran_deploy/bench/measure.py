@@ -24,10 +24,12 @@ from ran_deploy.bench.server import arrivals_ns, serve
 from ran_deploy.bench.statistics import percentile
 from ran_deploy.bench.stop import StopRule
 from ran_deploy.progress import Progress
-from ran_deploy.runtime.open import Runtime, open_engine
+from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Session, SessionInfo
 
 _CEILING = 1.25
+_GRACE_S = 10
+"""However short a schedule is, its queue is given this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,12 +42,20 @@ class Request:
     threads: int | None = None
     trust: bool = False
     fallback: bool = False
-    runtime: Runtime = "auto"
+    runtime: str = "auto"
+    device: str = "auto"
+    cuda_backend: str = "cuda-python"
 
-    def open(self) -> Session:
-        """Open the engine as asked; raises as :func:`ran_deploy.runtime.open.open_engine`."""
+    def open(self, path: Path | None = None) -> Session:
+        """Open the engine, or another one in the same way; raises as :func:`ran_deploy.runtime.open.open_engine`."""
         return open_engine(
-            self.engine, threads=self.threads, trust=self.trust, fallback=self.fallback, runtime=self.runtime
+            self.engine if path is None else path,
+            self.device,
+            threads=self.threads,
+            trust=self.trust or path is not None,
+            fallback=self.fallback,
+            runtime=self.runtime,  # type: ignore[arg-type]  # it comes from a file: open_engine checks it
+            cuda_backend=self.cuda_backend,  # type: ignore[arg-type]
         )
 
 
@@ -163,5 +173,5 @@ def _serve(
     options: BenchOptions,
     give_up: Callable[[float], bool] = lambda _: False,
 ) -> Series:
-    most_s = max(options.stop_rule.most_s, 2 * due_ns[-1] / NS_PER_S)
+    most_s = max(options.stop_rule.most_s, 2 * due_ns[-1] / NS_PER_S, _GRACE_S)
     return serve(timed, due_ns, workers=options.workers, most_s=most_s, boundary=boundary, give_up=give_up)

@@ -79,6 +79,8 @@ class BenchOptions:
         self._check_server()
         if not self.percentiles or not all(0 < percent < 100 for percent in self.percentiles):
             raise UsageError(f"The percentiles are {list(self.percentiles)}; expected numbers between 0 and 100.")
+        if len(set(self.percentiles)) != len(self.percentiles):
+            raise UsageError(f"The percentiles {list(self.percentiles)} name one twice.")
         if self.processes < 1:
             raise UsageError(f"The number of processes is {self.processes}; expected at least 1.")
 
@@ -128,6 +130,8 @@ class BenchOptions:
             raise UsageError(
                 "The server scenario needs a rate of arrivals.", fix="Add --qps N, or --find-max-qps --slo-ms X."
             )
+        elif self.slo_ms is not None:
+            raise UsageError("--slo-ms says what a search must hold, and none is asked for.", fix="Use --find-max-qps.")
 
     def _check_search(self) -> None:
         if self.slo_ms is None:

@@ -1,10 +1,12 @@
 """What a reader of a benchmark should doubt, in words."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ran_deploy.bench.result import BatchResult, BenchResult
 
 _BUSY_SHARE = 0.1
+_WIDE = 2
+"""How many times wider than the median's interval the spread between processes must be to be mentioned."""
 
 
 def remarks(result: BenchResult) -> tuple[str, ...]:
@@ -48,9 +50,33 @@ def _about_series(result: BenchResult) -> Iterator[str]:
     for entry in result.results:
         where = f"batch {entry.batch}" + (f", {entry.boundary}" if several else "")
         if not entry.stable:
-            yield f"Unstable at {where}: {entry.stability.partition(': ')[2] or entry.stability}; see --duration."
+            yield f"Unstable at {where}: {entry.stability.partition(': ')[2]}; see --duration."
         if entry.headline.ms is None and entry.server is not None:
             yield _too_few(entry)
+        if entry.process_spread is not None and entry.process_spread > _WIDE * _width(entry):
+            yield (
+                f"At {where} the medians of the processes differ by {100 * entry.process_spread:.0f}%, far more than "
+                "the intervals within them tell: trust the spread."
+            )
+    for entry in result.results:
+        yield from _cost_of_images(entry, result.results)
+
+
+def _width(entry: BatchResult) -> float:
+    limits = entry.p50_ci95_ms
+    return 0.0 if limits is None else (limits[1] - limits[0]) / entry.p50_ms
+
+
+def _cost_of_images(entry: BatchResult, results: Sequence[BatchResult]) -> Iterator[str]:
+    """Say what the way from encoded images to classes adds to the engine's own time."""
+    for other in results:
+        if entry.boundary == "engine" and other.boundary == "end-to-end" and other.batch == entry.batch:
+            added = other.p50_ms - entry.p50_ms
+            if added > 0:
+                yield (
+                    f"Decoding, preprocessing and picking the class add {added:.2f} ms to the engine's "
+                    f"{entry.p50_ms:.2f} ms at batch {entry.batch} (medians)."
+                )
 
 
 def _too_few(entry: BatchResult) -> str:

@@ -40,13 +40,18 @@ def repeat_command(request: Request, against_parent: bool) -> str:
         words += ["--images", request.images]
     if request.threads is not None:
         words += ["--threads", str(request.threads)]
-    if request.runtime != "auto":
-        words += ["--runtime", request.runtime]
+    for flag, value, default in (
+        ("--runtime", request.runtime, "auto"),
+        ("--device", request.device, "auto"),
+        ("--cuda-backend", request.cuda_backend, "cuda-python"),
+    ):
+        if value != default:
+            words += [flag, value]
     flags = {"--trust": request.trust, "--fallback": request.fallback, "--no-parent": not against_parent}
     return shlex.join([*words, *(flag for flag, given in flags.items() if given)])
 
 
 def _text(value: object) -> str:
     if isinstance(value, tuple):
-        return ",".join(f"{item:g}" for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ",".join(f"{item:.12g}" for item in value)
+    return f"{value:.12g}" if isinstance(value, float) else str(value)

@@ -1,6 +1,7 @@
 """The charts of a report: how latencies are distributed, how they went on, throughput against batch, the search."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 from ran_deploy.bench.loop import NS_PER_S
 from ran_deploy.bench.report_svg import BLUE, GREEN, GREY, ORANGE, Chart, place_rules
@@ -10,23 +11,27 @@ from ran_deploy.bench.series import Series
 from ran_deploy.bench.statistics import percentile
 
 _BINS = 48
+_FENCE = 5
+"""Latencies more than so many times the interquartile range above the third quartile share the last bar."""
 _POINTS = 320
 _COLOURS = {"engine": BLUE, "end-to-end": ORANGE, "device": GREEN}
 
 
 def histogram(latencies_ms: Sequence[float], result: BatchResult) -> str:
-    """Draw how many runs had which latency; the slowest 0.5% are put into the last bar, and said so."""
+    """Draw how many runs had which latency; those far beyond the others are put into the last bar."""
     ordered = sorted(latencies_ms)
-    low, high = ordered[0], max(percentile(ordered, 99.5), ordered[0] * 1.001)
-    step = (high - low) / _BINS
-    counts = [0] * _BINS
+    quarter, three = percentile(ordered, 25), percentile(ordered, 75)
+    low, high = ordered[0], max(min(three + _FENCE * (three - quarter), ordered[-1]), ordered[0] * 1.001)
+    bins = min(_BINS, max(8, round(2.5 * math.sqrt(len(ordered)))))
+    step = (high - low) / bins
+    counts = [0] * bins
     for value in ordered:
-        counts[min(int((value - low) / step), _BINS - 1)] += 1
+        counts[min(int((value - low) / step), bins - 1)] += 1
     beyond = sum(value > high for value in ordered)
     label = "latency in ms" + (f" (last bar: {beyond:,} slower, up to {ordered[-1]:.4g})" if beyond else "")
     chart = Chart(
         x=(low, high),
-        y=(0, max(counts) * 1.25),
+        y=(0, max(4, max(counts) * 1.25)),
         x_label=label,
         y_label="runs",
         title=f"Histogram of {len(ordered)} latencies at batch {result.batch}, {result.boundary}",
@@ -88,31 +93,46 @@ def time_line(series: Sequence[Series]) -> str:
 
 
 def throughput(results: Sequence[BatchResult]) -> str:
-    """Draw images per second against the batch size, with intervals, one line for each boundary.
-
-    Batch sizes stand at equal distances, since they are usually powers of two.
-    """
-    batches = sorted({entry.batch for entry in results})
-    highest = max(entry.images_per_s_ci95[1] if entry.images_per_s_ci95 else entry.images_per_s for entry in results)
-    chart = Chart(
-        x=(-0.4, len(batches) - 0.6),
-        y=(0, highest * 1.15),
-        x_label="",
-        y_label="images per second",
-        title="Throughput against batch size",
-        x_names={place: f"batch {batch}" for place, batch in enumerate(batches)},
+    """Draw images per second against the batch size, with intervals, one line for each boundary."""
+    return _against_batch(
+        results, lambda entry: (entry.images_per_s, entry.images_per_s_ci95), "images per second", "Throughput"
     )
-    for boundary in dict.fromkeys(entry.boundary for entry in results):
+
+
+def median_latency(results: Sequence[BatchResult]) -> str:
+    """Draw the median latency against the batch size, with intervals, one line for each boundary."""
+    return _against_batch(results, lambda entry: (entry.p50_ms, entry.p50_ci95_ms), "median latency in ms", "Latency")
+
+
+def _against_batch(
+    results: Sequence[BatchResult],
+    pick: Callable[[BatchResult], tuple[float, tuple[float, float] | None]],
+    label: str,
+    title: str,
+) -> str:
+    """Draw a number with its interval; batch sizes stand at equal distances, since they are usually powers of two."""
+    batches = sorted({entry.batch for entry in results})
+    highest = max(limits[1] if limits else value for value, limits in map(pick, results))
+    chart = Chart(
+        x=(-0.5, len(batches) - 0.5),
+        y=(0, highest * 1.18),
+        x_label="images of one query",
+        y_label=label,
+        title=f"{title} against batch size",
+        x_names={place: str(batch) for place, batch in enumerate(batches)},
+    )
+    for number, boundary in enumerate(dict.fromkeys(entry.boundary for entry in results)):
         mine = sorted((entry for entry in results if entry.boundary == boundary), key=lambda entry: entry.batch)
         colour = _COLOURS[boundary]
-        chart.line([(batches.index(entry.batch), entry.images_per_s) for entry in mine], colour)
-        for entry in mine:
-            place = batches.index(entry.batch)
-            if entry.images_per_s_ci95:
-                low, high = entry.images_per_s_ci95
-                chart.segment((place, low), (place, high), colour, width=2.4)
-            chart.dot(place, entry.images_per_s, colour)
-            chart.text(place, entry.images_per_s, f"{entry.images_per_s:,.4g}", up=9, colour=colour)
+        points = [(batches.index(entry.batch), *pick(entry)) for entry in mine]
+        chart.line([(place, value) for place, value, _ in points], colour)
+        for place, value, limits in points:
+            if limits:
+                chart.segment((place, limits[0]), (place, limits[1]), colour, width=2.4)
+            chart.dot(place, value, colour)
+            chart.text(
+                place, value, f"{value:,.4g}", up=-11 if number % 2 else 5, colour=colour, anchor="start", right=7
+            )
     return chart.svg()
 
 
@@ -122,7 +142,7 @@ def search_chart(search: Search) -> str:
     top = max([*known, search.slo_ms]) * 1.25
     chart = Chart(
         x=(0, search.ceiling_qps),
-        y=(0, top),
+        y=(0, top * 1.05),
         x_label="arrivals per second",
         y_label="p99 latency in ms",
         title="Trials of the search of the highest rate",
@@ -133,5 +153,5 @@ def search_chart(search: Search) -> str:
         height = top if trial.p99_ms is None else trial.p99_ms
         chart.dot(trial.qps, height, BLUE if trial.held else ORANGE, hollow=not trial.held)
     if search.max_qps is not None:
-        chart.rule(search.max_qps, f"{search.max_qps:.1f}/s", BLUE)
+        chart.rule(search.max_qps, f"{search.max_qps:.1f}/s", BLUE, row=8)
     return chart.svg()

@@ -17,13 +17,9 @@ def method_facts(result: BenchResult) -> list[tuple[str, str]]:
         facts += [(f"{where}: end", entry.stop), (f"{where}: verdict", entry.stability)]
         if entry.server is not None:
             load = entry.server
-            facts.append(
-                (
-                    f"{where}: queue",
-                    f"{load.workers} worker(s); a query waited {ms(load.mean_wait_ms)} ms on average; latency counts "
-                    f"from when it was due; arrivals with seed {result.options.seed}",
-                )
-            )
+            workers = f"{load.workers} worker{'s' if load.workers > 1 else ''}"
+            waited = f"a query waited {ms(load.mean_wait_ms)} ms on average; latency counts from when it was due"
+            facts.append((f"{where}: queue", f"{workers}; {waited}; arrivals with seed {result.options.seed}"))
     facts += [("percentiles", result.percentile_rule), ("intervals", result.interval_rule)]
     if len(result.starts) > 1:
         loads = ", ".join(f"{1000 * start.load_s:.0f}" for start in result.starts)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ran_deploy.bench.measure import Measured
-from ran_deploy.bench.report_charts import histogram, search_chart, throughput, time_line
+from ran_deploy.bench.report_charts import histogram, median_latency, search_chart, throughput, time_line
 from ran_deploy.bench.report_facts import environment_facts, lineage_facts, method_facts
 from ran_deploy.bench.report_style import CSS
 from ran_deploy.bench.report_tables import parent_table, results_table, search_table
@@ -32,7 +32,7 @@ def render(result: BenchResult, processes: Sequence[Measured]) -> str:
     """Return the report as one HTML document: styles and pictures inside, nothing from outside."""
     name, session = Path(result.engine).name, result.session
     threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
-    subtitle = f"{session.runtime} · {session.provider} · {session.precision} · {threads} · {result.created}"
+    subtitle = f"{session.runtime} · {session.provider} · {session.precision} · {threads} · {_moment(result.created)}"
     parts = [
         f"<h1>Benchmark of {_text(name)}</h1>",
         f'<p class="soft">{_text(subtitle)}</p>',
@@ -56,6 +56,10 @@ def render(result: BenchResult, processes: Sequence[Measured]) -> str:
         f"<title>Benchmark of {_text(name)}</title>\n<style>{CSS}</style>\n</head>\n"
         f"<body>\n<main>\n{body}\n</main>\n</body>\n</html>\n"
     )
+
+
+def _moment(created: str) -> str:
+    return f"{created[:10]} {created[11:16]} UTC"
 
 
 def _text(value: str) -> str:
@@ -89,12 +93,12 @@ def _search(result: BenchResult) -> list[str]:
 def _charts(result: BenchResult, processes: Sequence[Measured]) -> list[str]:
     parts = []
     if len({entry.batch for entry in result.results}) > 1:
-        figure = f"<h3>Images per second against batch size</h3>{throughput(result.results)}"
-        several = len(result.boundaries) > 1
-        caption = "Blue: engine; orange: end to end; green: device." if several else "Bars: 95% intervals."
+        colours = "Blue: engine; orange: end to end; green: device. " if len(result.boundaries) > 1 else ""
         parts += [
-            "<h2>Throughput against batch size</h2>",
-            f'<div class="charts"><figure>{figure}<p class="soft">{caption}</p></figure></div>',
+            "<h2>Against batch size</h2>",
+            f'<div class="charts"><figure><h3>Images per second</h3>{throughput(result.results)}</figure>'
+            f"<figure><h3>Median latency</h3>{median_latency(result.results)}</figure></div>",
+            f'<p class="soft">{colours}Bars: 95% intervals.</p>',
         ]
     figures = []
     for place, entry in enumerate(result.results):

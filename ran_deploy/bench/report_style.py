@@ -11,13 +11,13 @@ h2 { font-size: 18px; margin: 34px 0 10px; padding-bottom: 5px; border-bottom: 1
 h3 { font-size: 14px; margin: 0 0 6px; }
 p { margin: 6px 0; }
 .soft { color: var(--soft); }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(158px, 1fr)); gap: 12px; margin: 20px 0 8px; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(136px, 1fr)); gap: 12px; margin: 20px 0 8px; }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; }
-.card b { display: block; font-size: 23px; line-height: 1.2; font-weight: 650; }
+.card b { display: block; font-size: 22px; line-height: 1.2; font-weight: 650; }
 .card small { display: block; color: var(--soft); font-size: 12.5px; line-height: 1.4; }
 .notes { background: #fff7e6; border: 1px solid #f1d9a6; border-radius: 8px; padding: 10px 16px; margin: 18px 0; }
 .notes ul { margin: 4px 0; padding-left: 20px; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); gap: 18px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); gap: 18px; }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 8px; padding: 12px 12px 6px; min-width: 0; }
 svg { display: block; width: 100%; height: auto; }
 svg { fill: var(--soft); }
@@ -29,7 +29,7 @@ svg .grid { stroke: #e8ebef; } svg .axis { stroke: #9aa3ad; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 9px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; } td small { display: block; color: var(--soft); font-size: 11.5px; }
-th:first-child, td:first-child, .left { text-align: left; }
+th:first-child, td:first-child, th.left, td.left { text-align: left; }
 dl { display: grid; grid-template-columns: minmax(120px, 190px) 1fr; gap: 5px 16px; margin: 0; }
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 code, pre { font: 13px/1.5 ui-monospace, "Cascadia Mono", Menlo, Consolas, monospace; }

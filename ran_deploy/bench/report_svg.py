@@ -81,12 +81,20 @@ class Chart:
         self._marks.append(f'<circle cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="{radius}" {fill}/>')
 
     def text(
-        self, x: float, y: float, words: str, *, colour: str = GREY, anchor: str = "middle", up: float = 0
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        colour: str = GREY,
+        anchor: str = "middle",
+        up: float = 0,
+        right: float = 0,
     ) -> None:
-        """Write words at a point, ``up`` pixels above it."""
+        """Write words at a point, ``up`` pixels above it and ``right`` pixels to the right."""
         self._marks.append(
-            f'<text x="{self.x(x):.1f}" y="{self.y(y) - up:.1f}" text-anchor="{anchor}" fill="{colour}">'
-            f"{html.escape(words)}</text>"
+            f'<text x="{self.x(x) + right:.1f}" y="{self.y(y) - up:.1f}" text-anchor="{anchor}" fill="{colour}" '
+            f'class="halo">{html.escape(words)}</text>'
         )
 
     def rule(self, x: float, words: str, colour: str, *, row: int = 0) -> None:

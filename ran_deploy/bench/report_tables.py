@@ -15,9 +15,9 @@ def results_table(result: BenchResult) -> str:
     header = ["batch", "boundary", "runs", "mean ms", "p50", *percents, "max", "cv", "images/s", "verdict"]
     rows = [_row(entry) for entry in result.results]
     if any(entry.process_spread is not None for entry in result.results):
-        header.insert(-1, "between processes")
+        header.insert(-1, "processes")
         for row, entry in zip(rows, result.results, strict=True):
-            row.insert(-1, _cell(f"±{50 * (entry.process_spread or 0):.1f}%", "half the spread of the medians"))
+            row.insert(-1, _cell(f"±{50 * (entry.process_spread or 0):.1f}%", "of the medians"))
     return _table(header, rows) + '<p class="soft">Below each number: its 95% interval. n&lt;N: too few runs.</p>'
 
 
@@ -26,7 +26,7 @@ def _row(entry: BatchResult) -> list[str]:
     verdict = '<span class="good">stable</span>' if entry.stable else '<span class="bad">unstable</span>'
     return [
         _cell(str(entry.batch)),
-        f'<span class="left">{html.escape(entry.boundary)}</span>',
+        _cell(entry.boundary),
         _cell(f"{entry.samples:,}"),
         _cell(ms(entry.mean_ms), interval(entry.mean_ci95_ms)),
         _cell(ms(entry.p50_ms), interval(entry.p50_ci95_ms)),

@@ -9,8 +9,10 @@ from ran_deploy.bench.server import arrivals_ns
 from ran_deploy.bench.statistics import minimum_samples, percentile
 
 PERCENT = 99
-CONFIRMATIONS = 3
-"""How many rates that held are tried once more, with other arrivals, until one holds again."""
+CONFIRMATIONS = 8
+"""How many rates are tried at most to confirm the outcome."""
+STEP = 0.93
+"""The rate of a confirmation over that of the one before, which failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +26,7 @@ class Trial:
     """None if the trial was given up: at least 1% of the planned queries were late."""
     held: bool
     confirms: bool
-    """Whether this trial repeats a rate that held, with other arrivals."""
+    """Whether this trial confirms the outcome, with other arrivals."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +35,7 @@ class Search:
 
     slo_ms: float
     max_qps: float | None
-    """The highest rate that held twice; None: none did."""
+    """The rate that was found and confirmed; None: none holds."""
     ceiling_qps: float
     """Where the search began: 1.25 times what the engine does one query after another, times the workers."""
     resolution_qps: float
@@ -59,8 +61,8 @@ def find_max_qps(
 ) -> tuple[Search, Series | None]:
     """Search the highest rate at which the 99th percentile of the latency is at most ``slo_ms``.
 
-    Bisection between 0 and ``ceiling_qps``; each trial has arrivals of its own. Because the rate found last is the
-    luckiest of several, it is tried once more; where it fails then, the next lower one that held is.
+    Bisection between 0 and ``ceiling_qps``; each trial has arrivals of its own. Because the rate found is the
+    luckiest of several, it is tried once more with other arrivals, and lowered by 7% until it holds again.
 
     Args:
         serve: Serves a schedule of arrivals.
@@ -94,10 +96,10 @@ def find_max_qps(
         low, high = (middle, high) if found[-1].held else (low, middle)
     best: float | None = None
     last: Series | None = None
-    for qps in sorted((trial.qps for trial in found if trial.held), reverse=True)[:CONFIRMATIONS]:
-        last = attempt(qps, confirms=True)
+    for number in range(CONFIRMATIONS if low > 0 else 0):
+        last = attempt(low * STEP**number, confirms=True)
         if found[-1].held:
-            best = qps
+            best = found[-1].qps
             break
     search = Search(
         slo_ms=slo_ms,
@@ -105,8 +107,8 @@ def find_max_qps(
         ceiling_qps=ceiling_qps,
         resolution_qps=ceiling_qps / 2**trials,
         trials=tuple(found),
-        rule=f"bisection with {trials} trials of at least {least} queries each, at most "
-        f"{CONFIRMATIONS} confirmations; a rate holds if the 99th percentile is at most {slo_ms:g} ms",
+        rule=f"bisection with {trials} trials of at least {least} queries each, then confirmed with other arrivals, "
+        f"7% lower each time that fails; a rate holds if the 99th percentile is at most {slo_ms:g} ms",
     )
     return search, last if best is not None else None
 

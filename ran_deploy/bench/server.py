@@ -124,7 +124,7 @@ class _Line:
             place = self._next
             if self.closed or place >= len(self._due_ns):
                 return None
-            if self._timer.now_ns() - self.begun_ns > self._most_s * NS_PER_S:
+            if place > 0 and self._timer.now_ns() - self.begun_ns > self._most_s * NS_PER_S:
                 left = len(self._due_ns) - place
                 self.reason = f"the most time, {self._most_s:g} s, was used up with {left:,} queries still to serve"
                 self.closed = True

@@ -68,8 +68,12 @@ def summarize(latencies_ms: Sequence[float]) -> Summary:
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
     """Return a percentile of ascending samples by :data:`PERCENTILE_RULE`."""
-    rank = math.ceil(_exact(percent) * len(ordered) / 100)
-    return ordered[max(rank, 1) - 1]
+    return ordered[nearest_rank(len(ordered), percent) - 1]
+
+
+def nearest_rank(count: int, percent: float) -> int:
+    """Return which of ``count`` ascending samples, counted from 1, is a percentile by :data:`PERCENTILE_RULE`."""
+    return max(math.ceil(_exact(percent) * count / 100), 1)
 
 
 def supported_percentile(ordered: Sequence[float], percent: float) -> float | None:
@@ -142,9 +146,8 @@ def stability_text(latencies_ms: Sequence[float]) -> str:
     if count < _STABLE_MINIMUM:
         return f"unstable: {count} runs are too few to tell; at least {_STABLE_MINIMUM} are needed"
     found = drift(latencies_ms)
-    verdict, bound = ("stable", "within") if found <= STABLE_DRIFT else ("unstable", "more than")
-    return f"{verdict}: the means of the three thirds lie {bound} {100 * STABLE_DRIFT:.0f}% of the mean ({_pc(found)})"
-
-
-def _pc(share: float) -> str:
-    return f"{100 * share:.1f}%"
+    verdict = "stable" if found <= STABLE_DRIFT else "unstable"
+    return (
+        f"{verdict}: the means of its thirds lie up to {100 * found:.1f}% from the whole mean; "
+        f"{100 * STABLE_DRIFT:.0f}% is the bound"
+    )

@@ -78,8 +78,8 @@ def _stability_of_processes(series: Sequence[Series]) -> str:
     verdicts = [stability_text(one.latencies_ms) for one in series]
     unstable = [f"process {place}: {text}" for place, text in enumerate(verdicts, 1) if text.startswith("unstable")]
     if unstable:
-        return f"unstable in {len(unstable)} of {len(series)} processes; {unstable[0].replace('unstable: ', '')}"
-    return f"stable in each of {len(series)} processes"
+        return f"unstable: in {len(unstable)} of {len(series)} processes; {unstable[0].replace('unstable: ', '')}"
+    return f"stable: in each of {len(series)} processes"
 
 
 def _server_load(series: Sequence[Series], qps: float, workers: int) -> ServerLoad:

@@ -79,6 +79,12 @@ def bench_command(
     trust: Trust = False,
     fallback: Fallback = False,
     runtime: Runtime = "auto",
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], typer.Option(help="auto: a plan on the GPU, all else on the CPU.")
+    ] = "auto",
+    cuda_backend: Annotated[
+        Literal["cuda-python", "pycuda"], typer.Option(help="What drives the GPU for a plan.")
+    ] = "cuda-python",
     as_json: JsonFlag = False,
 ) -> None:
     """Measure latency percentiles and throughput at a named boundary, in one of MLPerf's scenarios or by batch size."""
@@ -108,6 +114,8 @@ def bench_command(
         trust=trust,
         fallback=fallback,
         runtime=runtime,
+        device=device,
+        cuda_backend=cuda_backend,
         fail_on_unstable=fail_on_unstable,
         csv=csv,
         export_times=export_times,
