@@ -63,10 +63,8 @@ def _report(result: "ProfileResult", by: str, top: int) -> list[str]:
         f"method    {result.method}; {result.options.iterations} runs, in turn with as many plain ones",
     ]
     if roof is not None:
-        lines.append(
-            f"roofline  {roof.gflops:.0f} GFLOP/s, {roof.memory_gbytes_per_s:.1f} GB/s from memory, "
-            f"{roof.cache_gbytes_per_s:.1f} GB/s from the caches; measured here, float32, {roof.threads} threads"
-        )
+        speeds = (f"{level.gbytes_per_s:.1f} GB/s at {_mb(level.working_set_bytes)} MB" for level in roof.bandwidths)
+        lines.append(f"roofline  {roof.gflops:.0f} GFLOP/s, {', '.join(speeds)}; measured here, float32, {threads}")
     lines += ["", *_table(result, by, top)]
     for name, path in (("plot", result.plot), ("trace", result.trace)):
         if path:
@@ -102,7 +100,7 @@ def _work(cost: "Cost") -> tuple[str, ...]:
         _ms(cost.us),
         f"{100 * cost.share:.1f}%",
         f"{cost.macs / 1e6:,.1f}" if cost.macs else "–",
-        f"{cost.moved_bytes / 1e6:,.2f}" if cost.moved_bytes else "–",
+        _mb(cost.moved_bytes) if cost.moved_bytes else "–",
         f"{cost.gflops:.1f}" if cost.gflops is not None else "–",
         f"{cost.intensity:.1f}" if cost.intensity else "–",
         f"{100 * cost.roofline:.0f}%" if cost.roofline is not None else "–",
@@ -111,6 +109,10 @@ def _work(cost: "Cost") -> tuple[str, ...]:
 
 def _ms(us: float) -> str:
     return f"{us / 1000:.3f}"
+
+
+def _mb(count: int) -> str:
+    return f"{count / 1e6:,.2f}"
 
 
 def _short(name: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ran_deploy.bench.inputs import Buffers
 from ran_deploy.bench.loop import NS_PER_MS, timed_loop, without_gc
 from ran_deploy.profiling.roofline import Roofline, RooflineMeter
-from ran_deploy.profiling.sample import KernelTime, Profiler, median_sample, typical_sample
+from ran_deploy.profiling.sample import KernelTime, Profiler, median_sample, only_run, typical_sample
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.session import Session
 
@@ -61,6 +61,7 @@ def measure(session: Session, profiler: Profiler, buffers: Buffers, *, iteration
             progress.advance(1)
             samples.extend(profiler.sample(buffers, warmup=_WARMUP, runs=runs))
             progress.advance(1)
+    samples = only_run(samples)
     return Measured(
         run_us=statistics.median(latencies_ns) / _NS_PER_US,
         fastest_run_us=min(latencies_ns) / _NS_PER_US,

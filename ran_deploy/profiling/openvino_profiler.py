@@ -38,10 +38,10 @@ class OpenVinoProfiler:
             request = compiled.create_infer_request()
             for turn in range(warmup):
                 request.infer({0: buffers[turn % len(buffers)]})
-            before = {entry.node_name: _us(entry) for entry in _executed(request)} if warmup else {}
+            before = {entry.node_name: _us(entry) for entry in request.profiling_info} if warmup else {}
             for turn in range(runs):
                 request.infer({0: buffers[(warmup + turn) % len(buffers)]})
-            entries = _executed(request)
+            entries = request.profiling_info
             origins = _origins(compiled)
         return [
             tuple(
@@ -50,6 +50,8 @@ class OpenVinoProfiler:
                     op=entry.node_type,
                     us=without_warmup(_us(entry), before.get(entry.node_name, 0.0), warmup, runs),
                     claims=(*origins.get(entry.node_name, ()), entry.node_name),
+                    # Fused operations are listed as not run, and so are those that take less than 1 µs in the mean.
+                    ran=entry.status.name == "EXECUTED",
                 )
                 for entry in entries
             )
@@ -59,10 +61,6 @@ class OpenVinoProfiler:
 def without_warmup(mean_us: float, warmup_mean_us: float, warmup: int, runs: int) -> float:
     """Return the mean of the last ``runs`` runs, from the mean of all and that of the first ``warmup``."""
     return max(0.0, (mean_us * (warmup + runs) - warmup_mean_us * warmup) / runs)
-
-
-def _executed(request: Any) -> list[Any]:
-    return [entry for entry in request.profiling_info if entry.status.name == "EXECUTED"]
 
 
 def _us(entry: Any) -> float:

@@ -78,10 +78,9 @@ def plot_profile(result: ProfileResult, path: Path) -> None:
         fontsize=9,
     )
     session = result.session
-    threads = f"{session.threads} thread{'s' if session.threads > 1 else ''}"
     figure.suptitle(
         f"{Path(result.engine).name}, batch {result.batch}: {result.run_us / 1000:.2f} ms "
-        f"({session.runtime}, {threads}, {result.environment.cpu})",
+        f"({session.runtime}, {_threads(session.threads)}, {result.environment.cpu})",
         fontsize=12,
         fontweight="bold",
     )
@@ -93,13 +92,14 @@ def plot_profile(result: ProfileResult, path: Path) -> None:
 def _draw_parts(axes: "Axes", result: ProfileResult) -> None:
     parts = result.parts[:_MOST_BARS]
     names = [*(part.name for part in parts), "runtime overhead"]
-    widths = [*(part.us / 1000 for part in parts), max(0.0, result.overhead_us) / 1000]
+    times_ms = [*(part.us / 1000 for part in parts), result.overhead_us / 1000]
+    widths = [max(0.0, ms) for ms in times_ms]
     colours = [*(_COLOURS[part.branch or "other"] for part in parts), _OVERHEAD]
     shares = [*(part.share for part in parts), result.overhead_us / result.run_us]
     bars = axes.barh(range(len(names)), widths, color=colours, edgecolor=[*colours[:-1], "#444444"], height=0.74)
     bars.patches[-1].set_hatch("////")
-    for place, (width, share) in enumerate(zip(widths, shares, strict=True)):
-        axes.annotate(f" {width:.2f} ms, {100 * share:.1f}%", (width, place), va="center", fontsize=8)
+    for place, (ms, share) in enumerate(zip(times_ms, shares, strict=True)):
+        axes.annotate(f" {ms:.2f} ms, {100 * share:.1f}%", (widths[place], place), va="center", fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=9)
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlim(0, 1.28 * max(widths))
@@ -115,21 +115,20 @@ def _draw_roofline(axes: "Axes", result: ProfileResult) -> None:
     assert roofline is not None  # noqa: S101
     shown = [kernel for kernel in result.kernels if kernel.gflops and kernel.intensity]
     rest = 1 - sum(kernel.us for kernel in shown) / result.total.us
-    edges = [roofline.gflops / roofline.memory_gbytes_per_s, *(kernel.intensity or 1.0 for kernel in shown)]
+    edges = [roofline.gflops / roofline.bandwidths[-1].gbytes_per_s, *(kernel.intensity or 1.0 for kernel in shown)]
     intensity = np.geomspace(min(edges) / 2, max(edges) * 2, 200)
-    for speed, name, style in (
-        (roofline.memory_gbytes_per_s, "memory", "-"),
-        (roofline.cache_gbytes_per_s, "caches", "--"),
-    ):
-        roof = np.minimum(intensity * speed, roofline.gflops)
-        axes.plot(intensity, roof, style, color="black", lw=1.3, label=f"{name}: {speed:.0f} GB/s")
+    for level, style in zip(reversed(roofline.bandwidths), ("-", "--", ":"), strict=True):
+        roof = np.minimum(intensity * level.gbytes_per_s, roofline.gflops)
+        label = f"{level.gbytes_per_s:.0f} GB/s with {level.working_set_bytes / 1e6:.1f} MB"
+        axes.plot(intensity, roof, style, color="black", lw=1.3, label=label)
     axes.annotate(
         f"{roofline.gflops:.0f} GFLOP/s", (intensity[-1], roofline.gflops), ha="right", va="bottom", fontsize=9
     )
     for branch, colour in _COLOURS.items():
         _scatter(axes, [kernel for kernel in shown if kernel.branch == branch], colour, result.total.us)
     axes.set(xscale="log", yscale="log", xlabel="operations per byte", ylabel="GFLOP/s (a multiply-add is two)")
-    axes.set_title(f"kernels under this machine's roofline (float32, {roofline.threads} threads)", fontsize=11)
+    axes.set_title(f"kernels under this machine's roofline (float32, {_threads(roofline.threads)})", fontsize=11)
+    axes.set_ylim(top=2 * roofline.gflops)
     axes.legend(loc="lower right", frameon=False, fontsize=9)
     axes.text(
         0.02,
@@ -154,3 +153,7 @@ def _scatter(axes: "Axes", kernels: list[KernelCost], colour: str, total_us: flo
         lw=0,
         zorder=3,
     )
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread{'s' if count > 1 else ''}"

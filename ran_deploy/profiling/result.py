@@ -34,7 +34,7 @@ class Cost:
     """Time and work of a kernel, or of several together, in one run of the whole batch."""
 
     us: float
-    """Time in the kernels, in microseconds."""
+    """Time in the kernels, in microseconds, without what the profiler adds."""
     share: float
     """Part of the wall-clock time of run()."""
     macs: int
@@ -48,7 +48,8 @@ class Cost:
     bound_us: float | None
     """Least time by the roofline, in microseconds; None where it was not measured, or without known work."""
     roofline: float | None
-    """``bound_us`` over ``us``: 1 is as fast as this machine can be. Above it where INT8 beats float32's peak."""
+    """``bound_us`` over ``us``: 1 is as fast as this machine can be. Above it where INT8 beats float32's peak, or where
+    more stays in the caches than in sums of tensors."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

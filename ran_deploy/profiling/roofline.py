@@ -15,15 +15,21 @@ from ran_deploy.optional import require
 
 # Each measurement is short, a few ms: on a busy machine some then run undisturbed.
 _SIDE = 512
-_MATMULS = 1
-_CACHE_BYTES = 256 << 10
-_CACHE_ADDS = 128
-_MEMORY_BYTES = 32 << 20
-_MEMORY_ADDS = 1
-_OPERANDS = 3  # an addition reads two tensors and writes one
+_TENSORS = ((256 << 10, 64), (2 << 20, 8), (32 << 20, 1))
+"""Bytes of a tensor, and how many sums make one measurement: the inner caches, the outer one, the memory."""
+_OPERANDS = 3  # a sum reads two tensors and writes one
 _SMALL = 1e-3
 _GIGA = 1e9
 _US_PER_S = 1e6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bandwidth:
+    """How fast data moves that a working set of some size holds."""
+
+    working_set_bytes: int
+    gbytes_per_s: float
+    """10⁹ bytes per second, read and written together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,20 +39,20 @@ class Roofline:
     threads: int
     gflops: float
     """10⁹ operations per second in matrix products of 512 × 512; a multiply-add counts as two."""
-    memory_gbytes_per_s: float
-    """10⁹ bytes per second in sums of tensors of 32 MiB, that come from memory."""
-    cache_gbytes_per_s: float
-    """10⁹ bytes per second in sums of tensors of 256 KiB, that stay in the caches."""
-    cache_bytes: int = _OPERANDS * _CACHE_BYTES
-    """Kernels that move at most this many bytes are held against the caches, larger ones against the memory."""
+    bandwidths: tuple[Bandwidth, ...]
+    """In sums of tensors; the smallest working set first. The last comes from memory, the others from caches."""
 
     def bound_us(self, macs: int, moved: int) -> float:
         """Return the least time in µs of a kernel with this many multiply-adds that moves this many bytes."""
         return max(2 * macs / self.gflops, moved / self.bandwidth(moved)) / _GIGA * _US_PER_S
 
     def bandwidth(self, moved: int) -> float:
-        """Return the bandwidth in GB/s that a kernel which moves this many bytes is held against."""
-        return self.cache_gbytes_per_s if moved <= self.cache_bytes else self.memory_gbytes_per_s
+        """Return the bandwidth in GB/s that a kernel which moves this many bytes is held against.
+
+        It is that of the smallest working set that is not smaller.
+        """
+        fitting = (level.gbytes_per_s for level in self.bandwidths if moved <= level.working_set_bytes)
+        return next(fitting, self.bandwidths[-1].gbytes_per_s)
 
 
 class RooflineMeter:
@@ -62,24 +68,24 @@ class RooflineMeter:
     def __init__(self, threads: int) -> None:
         require("onnxruntime", "Measuring the roofline of this machine")
         self._threads = threads
-        self._product = _Chain("MatMul", _MATMULS, (_SIDE, _SIDE), threads)
-        self._cache = _Chain("Add", _CACHE_ADDS, (_CACHE_BYTES // 4,), threads)
-        self._memory = _Chain("Add", _MEMORY_ADDS, (_MEMORY_BYTES // 4,), threads)
+        self._product = _Chain("MatMul", 1, (_SIDE, _SIDE), threads)
+        self._sums = [_Chain("Add", count, (size // 4,), threads) for size, count in _TENSORS]
 
     def probe(self, budget_s: float) -> None:
-        """Measure for about three times ``budget_s`` seconds, at least once."""
-        for chain in (self._product, self._cache, self._memory):
+        """Measure for about four times ``budget_s`` seconds, at least once."""
+        for chain in (self._product, *self._sums):
             chain.probe(budget_s)
 
     def result(self) -> Roofline:
         """Return the best of all probes."""
-        memory = _OPERANDS * _MEMORY_BYTES * _MEMORY_ADDS / self._memory.best_s / _GIGA
-        cache = _OPERANDS * _CACHE_BYTES * _CACHE_ADDS / self._cache.best_s / _GIGA
+        levels: list[Bandwidth] = []
+        fastest = 0.0
+        for chain, (size, count) in reversed(list(zip(self._sums, _TENSORS, strict=True))):
+            # What a large working set reaches, a smaller one can, too.
+            fastest = max(fastest, _OPERANDS * size * count / chain.best_s / _GIGA)
+            levels.insert(0, Bandwidth(working_set_bytes=_OPERANDS * size, gbytes_per_s=fastest))
         return Roofline(
-            threads=self._threads,
-            gflops=2 * _SIDE**3 * _MATMULS / self._product.best_s / _GIGA,
-            memory_gbytes_per_s=memory,
-            cache_gbytes_per_s=max(cache, memory),
+            threads=self._threads, gflops=2 * _SIDE**3 / self._product.best_s / _GIGA, bandwidths=tuple(levels)
         )
 
 
