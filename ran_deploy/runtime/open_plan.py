@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ran_deploy.cuda.open import CudaBackend, open_device
 from ran_deploy.errors import IncompatibleError, MissingError, RanDeployError
@@ -10,14 +11,18 @@ from ran_deploy.runtime.open_onnx import OnnxRuntime, open_onnx
 from ran_deploy.runtime.plan_preflight import check_plan, onnx_parent
 from ran_deploy.runtime.session import Session
 
+if TYPE_CHECKING:
+    from ran_deploy.runtime.trt_session import TrtSession
 
-def open_plan(path: Path, manifest: Manifest | None, cuda_backend: CudaBackend) -> Session:
+
+def open_plan(path: Path, manifest: Manifest | None, cuda_backend: CudaBackend, *, graphs: bool = True) -> "TrtSession":
     """Open a plan; nothing of it is deserialized before library, version, GPU and targets have been checked.
 
     Args:
         path: The plan, whose hash has been verified if there is a manifest.
         manifest: The manifest beside it; None: on trust, with the plan's header as a hint.
         cuda_backend: What drives the GPU.
+        graphs: Replay CUDA graphs where they can be captured.
 
     Raises:
         IncompatibleError: It was built by another version, or for another GPU.
@@ -28,7 +33,7 @@ def open_plan(path: Path, manifest: Manifest | None, cuda_backend: CudaBackend) 
     device = open_device(cuda_backend)
     from ran_deploy.runtime.trt_session import TrtSession
 
-    return TrtSession(path, approval, device, manifest=manifest)
+    return TrtSession(path, approval, device, manifest=manifest, graphs=graphs)
 
 
 def open_instead(

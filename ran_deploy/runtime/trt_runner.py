@@ -88,9 +88,7 @@ class TrtRunner:
         """
         with self._at_work():
             lane = self._lane(len(images), own_input=True)
-            source = self._buffers.host_images(len(images))
-            np.copyto(source.view(images.dtype).reshape(images.shape), images)
-            self._stream.upload(self._buffers.images_address, source)
+            self._upload(images)
             return self._launch(lane, len(images), timed=timed)
 
     def run_on_gpu(
@@ -118,6 +116,26 @@ class TrtRunner:
             lane.read_from(address)
             return self._launch(lane, batch, timed=timed)
 
+    def run_profiled(self, images: npt.NDArray[Any], profiler: Any) -> str:
+        """Run a batch from the host's memory and have its layers' times told to an IProfiler of the library.
+
+        Only for a runner without graphs, which hide the layers.
+
+        Returns:
+            The inspector's JSON on the layers.
+
+        Raises:
+            UsageError: As :meth:`run`.
+            RanDeployError: As :meth:`run`.
+        """
+        with self._at_work():
+            lane = self._lane(len(images), own_input=True)
+            lane.profile_with(profiler)
+            self._upload(images)
+            self._launch(lane, len(images), timed=False)
+            lane.report()
+            return lane.layer_information()
+
     def close(self) -> None:
         """Free everything, once a run in progress is done; a second time is harmless."""
         with self._lock, self._device.current():
@@ -138,6 +156,11 @@ class TrtRunner:
                 raise UsageError(f"The session of {self._loaded.path} is closed.", fix="Open the engine again.")
             with self._device.current():
                 yield
+
+    def _upload(self, images: npt.NDArray[Any]) -> None:
+        source = self._buffers.host_images(len(images))
+        np.copyto(source.view(images.dtype).reshape(images.shape), images)
+        self._stream.upload(self._buffers.images_address, source)
 
     def _launch(self, lane: Lane, batch: int, *, timed: bool) -> tuple[npt.NDArray[Any], float]:
         start = self._stream.record() if timed else None

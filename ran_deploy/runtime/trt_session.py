@@ -3,6 +3,7 @@
 import contextlib
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class TrtSession(EngineSession):
             )
             self._close_all = undo.pop_all()
         self._runner = runner
+        self._library = approval.library
 
     def run(self, images: npt.NDArray[Any] | SupportsDlpack) -> Logits:
         """Return the logits, float32 [N, classes], of a batch in the host's or the GPU's memory.
@@ -99,6 +101,25 @@ class TrtSession(EngineSession):
         else:
             logits, device_ms = self._runner.run(self._admit(images), timed=True)
         return _float32(logits), device_ms
+
+    @property
+    def library(self) -> ModuleType:
+        """``tensorrt`` or ``tensorrt_rtx``, for its IProfiler."""
+        return self._library
+
+    def run_profiled(self, images: npt.NDArray[Any], profiler: Any) -> str:
+        """Run a batch and have its layers' times told to ``profiler``, an IProfiler of :attr:`library`.
+
+        Only for a session that was opened without graphs, which hide the layers.
+
+        Returns:
+            The engine inspector's JSON on the layers.
+
+        Raises:
+            UsageError: As :meth:`run`.
+            RanDeployError: As :meth:`run`.
+        """
+        return self._runner.run_profiled(self._admit(images), profiler)
 
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         return self._runner.run(images)[0]
