@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from ran_deploy.bench.compare_files import compare_results
 from ran_deploy.bench.compare_interval import TimeRatio, paired_ratio
 from ran_deploy.bench.compare_result import BatchComparison, CompareOptions, CompareResult, Metric
 from ran_deploy.bench.compare_sides import describe_side, relation, remarks
@@ -11,11 +12,13 @@ from ran_deploy.bench.compare_verdict import DEFAULT_MARGIN, RULE, judge, percen
 from ran_deploy.bench.environment import Environment, read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.bench.interleave import SETTLE_MS, Rounds, measure_in_rounds
+from ran_deploy.errors import UsageError
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session
 
 _SCENARIO = "interleaved"
+_RESULTS = ".json"
 
 
 def compare(
@@ -37,10 +40,13 @@ def compare(
 ) -> CompareResult:
     """Compare two engines in one interleaved run, A B B A …, and judge the ratio of their times.
 
+    Two results of ``ran-deploy bench --processes N --json`` are compared as they are; what is said below about
+    measuring has then no meaning.
+
     Args:
-        a: The engine to compare with, such as the one in use.
-        b: The candidate.
-        batches: Batch sizes, each compared on its own; None: 1 and 64.
+        a: The engine to compare with, such as the one in use, or its ``.json`` result.
+        b: The candidate, or its result.
+        batches: Batch sizes, each compared on its own; None: 1 and 64, or all that both results have.
         rounds: How often each engine has its turn at each batch size.
         duration_s: Least time to measure each engine at each batch size, over all rounds, in seconds.
         settle_ms: Least untimed time before each turn, in milliseconds.
@@ -57,8 +63,8 @@ def compare(
         Verdicts and intervals; a regression is in ``regressions`` and raises nothing.
 
     Raises:
-        UsageError: A file or the images are missing, or an option is out of range.
-        IntegrityError: An engine or an image is damaged.
+        UsageError: A file or the images are missing, an option is out of range, or two results cannot be compared.
+        IntegrityError: An engine, a result or an image is damaged.
         IncompatibleError: An engine was built for another library, version or GPU.
         MissingError: A package or a GPU is missing.
     """
@@ -71,6 +77,14 @@ def compare(
         metric=metric,
         fail_on_regression=fail_on_regression,
     )
+    a, b = Path(a), Path(b)
+    if _RESULTS in (a.suffix, b.suffix):
+        if a.suffix != b.suffix:
+            raise UsageError(
+                f"{a} and {b} are a result file and an engine; both must be of one kind.",
+                fix="Give two engines, or two results of ran-deploy bench --json.",
+            )
+        return compare_results(a, b, options, batches)
     environment = read_environment()
     with contextlib.ExitStack() as stack:
         first, second = (

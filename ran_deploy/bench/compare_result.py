@@ -83,8 +83,8 @@ class BatchComparison:
     b: Rounds
     latency: TimeRatio
     """Median latency of B over A's."""
-    time_per_image: TimeRatio
-    """B's wall-clock time per image over A's: the inverse of the ratio of throughputs."""
+    time_per_image: TimeRatio | None
+    """B's wall-clock time per image over A's: the inverse of the ratio of throughputs; None for result files."""
     verdict: Verdict
     """By the metric that was asked for."""
     regressed: bool
@@ -111,5 +111,5 @@ class CompareResult:
     remarks: tuple[str, ...]
     """What limits the comparison."""
     options: CompareOptions
-    environment: Environment | dict[str, Any]
-    """The machine; of result files: that of B."""
+    environment: Environment
+    """The machine before the measurement; of two result files: B's."""

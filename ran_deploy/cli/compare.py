@@ -1,6 +1,5 @@
 """``ran-deploy compare``: whether one engine is faster than another, and how sure that is."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -20,15 +19,19 @@ EPILOG = """Examples:
 ran-deploy compare att92.onnx att92_int8.onnx --runtime-b openvino
 
 ran-deploy compare old.onnx new.onnx --batch 1 --fail-on-regression 3%
+
+ran-deploy compare monday.json tuesday.json    (of: ran-deploy bench --processes 5 --json)
 """
 
 _HASH = 12
 
 
 def compare_command(
-    a: Annotated[Path, typer.Argument(help="The engine in use: .safetensors, .onnx or .plan.", show_default=False)],
-    b: Annotated[Path, typer.Argument(help="The candidate.", show_default=False)],
-    batch: Annotated[str, typer.Option(help="Batch sizes, separated by commas.")] = "1,64",
+    a: Annotated[Path, typer.Argument(help="The engine in use, or its result from bench --json.", show_default=False)],
+    b: Annotated[Path, typer.Argument(help="The candidate, or its result.", show_default=False)],
+    batch: Annotated[
+        str | None, typer.Option(help="Batch sizes, separated by commas.", show_default="1,64, or all of two results")
+    ] = None,
     rounds: Annotated[int, typer.Option(help="How often each engine has its turn at each batch size.")] = 40,
     duration: Annotated[
         float, typer.Option(help="Least time to measure each engine at each batch size, over all rounds, in seconds.")
@@ -62,7 +65,7 @@ def compare_command(
     result = compare(
         a,
         b,
-        batches=_sizes(batch),
+        batches=None if batch is None else _sizes(batch),
         rounds=rounds,
         duration_s=duration,
         settle_ms=settle,
@@ -87,10 +90,8 @@ def compare_command(
 
 def report_lines(result: "CompareResult") -> list[str]:
     """Lay a comparison out for a person."""
-    environment = result.environment
-    cpu = environment.get("cpu", "unknown") if isinstance(environment, Mapping) else environment.cpu
     lines = [*_side("A", result.a), *_side("B", result.b), *fact("relation", result.relation)]
-    lines += [*fact("machine", cpu), *fact("boundary", result.comparisons[0].boundary)]
+    lines += [*fact("machine", result.environment.cpu), *fact("boundary", result.comparisons[0].boundary)]
     lines += [*fact("inputs", result.inputs), *fact("order", result.order)]
     about = f"about {_METRICS[result.options.metric]}; {result.rule}"
     lines += [*fact("verdict", about), ""]
@@ -127,7 +128,9 @@ def _row(entry: "BatchComparison") -> tuple[str, ...]:
     )
 
 
-def _ratio(ratio: "TimeRatio") -> str:
+def _ratio(ratio: "TimeRatio | None") -> str:
+    if ratio is None:
+        return "–"
     low, high = (f"{100 * (end - 1):+.1f}" for end in ratio.ci95)
     return f"{100 * (ratio.value - 1):+.1f}% ({low} to {high})"
 

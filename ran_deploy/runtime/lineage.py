@@ -24,7 +24,8 @@ class Ancestor:
     generation: int
     """1: a parent; 2: a parent's parent; and so on."""
     state: State | None
-    """Whether it lies beside the artefact as it was, changed, or not at all; None for what is not a file."""
+    """Whether it lies beside the artefact as it was, changed, or not at all; None for what is not a file, and where
+    nobody looked."""
 
 
 def read_lineage(path: Path, manifest: Manifest | None) -> tuple[Ancestor, ...]:
