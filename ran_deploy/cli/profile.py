@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ran_deploy.cli.engine_options import Engine, Runtime, Threads, Trust
+from ran_deploy.cli.engine_options import Engine, Threads, Trust
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 
 if TYPE_CHECKING:
@@ -33,7 +33,10 @@ def profile_command(
     ] = None,
     threads: Threads = None,
     trust: Trust = False,
-    runtime: Runtime = "auto",
+    runtime: Annotated[
+        Literal["auto", "onnxruntime", "openvino", "openvino-bf16"],
+        typer.Option(help="What runs an .onnx file, on the CPU; auto: onnxruntime."),
+    ] = "auto",
     as_json: JsonFlag = False,
 ) -> None:
     """Time an engine kernel by kernel: parts of the network, their work, their distance from the roofline."""

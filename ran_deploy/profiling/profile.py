@@ -1,19 +1,17 @@
 """``profile``: where the time of one run of an engine goes, kernel by kernel and part by part."""
 
 from pathlib import Path
-from typing import Literal
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable
+from ran_deploy.profiling.choose import ProfiledRuntime, choose_profiler, find_graph
 from ran_deploy.profiling.fold import cost_kernels, fold, group_cost
 from ran_deploy.profiling.graph import Graph
 from ran_deploy.profiling.measure import Measured, measure
 from ran_deploy.profiling.result import ProfileOptions, ProfileResult
-from ran_deploy.profiling.sample import Profiler
-from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.session import Session
+from ran_deploy.runtime.open import open_engine
 
 _DISTURBED = 1.3
 """From this ratio of the median to the fastest run on, the medians say more of the machine than of the engine."""
@@ -26,7 +24,7 @@ def profile(
     iterations: int = 50,
     threads: int | None = None,
     trust: bool = False,
-    runtime: Runtime = "auto",
+    runtime: ProfiledRuntime = "auto",
     plot: Path | None = None,
     trace: Path | None = None,
 ) -> ProfileResult:
@@ -41,7 +39,8 @@ def profile(
         iterations: Runs to time kernel by kernel, and as many as a whole.
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
-        runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
+        runtime: What runs an ``.onnx`` file, on the CPU: "auto" (ONNX Runtime), "onnxruntime", "openvino" or
+            "openvino-bf16".
         plot: Draw the parts' times and the roofline into this .png or .svg file.
         trace: Write one run in the trace event format, which Perfetto and Chrome open, into this .json file.
 
@@ -56,8 +55,8 @@ def profile(
     _check(path, plot, trace)
     environment = read_environment()
     with open_engine(path, threads=threads, trust=trust, runtime=runtime) as session:
-        profiler = _profiler(path, session, runtime)
-        graph = _graph(path, batch)
+        profiler = choose_profiler(path, session, runtime)
+        graph = find_graph(path, session.manifest, batch)
         pool, fed = make_pool(session.contract, (batch,), None)
         buffers = make_buffers(session.contract, pool, batch)
         measured = measure(session, profiler, buffers, iterations=iterations)
@@ -112,32 +111,14 @@ def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
         require_writable(trace)
 
 
-def _profiler(path: Path, session: Session, runtime: Runtime) -> Profiler:
-    """Return what times the kernels in the runtime that was opened."""
-    info = session.info
-    if info.runtime == "openvino":
-        from ran_deploy.profiling.openvino_profiler import OpenVinoProfiler
-
-        precision: Literal["f32", "bf16"] = "bf16" if runtime == "openvino-bf16" else "f32"
-        return OpenVinoProfiler(path, session.contract, threads=info.threads, precision=precision)
-    from ran_deploy.profiling.ort_profiler import OrtProfiler
-
-    return OrtProfiler(path, session.contract, threads=info.threads)
-
-
-def _graph(path: Path, batch: int) -> Graph:
-    from ran_deploy.profiling.graph import read_graph
-    from ran_deploy.runtime.onnx_file import load_onnx
-
-    return read_graph(load_onnx(path), batch)
-
-
-def _remarks(graph: Graph, measured: Measured) -> tuple[str, ...]:
+def _remarks(graph: Graph | None, measured: Measured) -> tuple[str, ...]:
     """Say what limits the numbers."""
     remarks = []
-    if graph.unsized:
+    if graph is None:
+        remarks.append("the ONNX graph is unknown, so the work of the kernels is not counted")
+    elif graph.unsized:
         remarks.append(f"{len(graph.unsized)} nodes have unknown shapes, so their work is not counted")
-    if measured.run_us > _DISTURBED * measured.fastest_run_us:
+    if measured.roofline is not None and measured.run_us > _DISTURBED * measured.fastest_run_us:
         remarks.append(
             f"run() took {measured.run_us / 1000:.2f} ms in the median and {measured.fastest_run_us / 1000:.2f} ms at "
             "best: other programs used the CPUs, and part of the runtime overhead is their time"

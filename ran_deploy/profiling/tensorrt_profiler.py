@@ -1,8 +1,6 @@
 """Kernel times of a plan from TensorRT's IProfiler, with their ONNX nodes from the engine inspector.
 
-Source: TensorRT developer guide, "Performance Best Practices": a profiler on the execution context is told of each
-layer's time; with ``enqueue_emits_profile`` off, only after ``report_to_profiler``, so that nothing is awaited in
-between. CUDA graphs hide the layers: the execution must run without them.
+CUDA graphs hide the layers, so the plan runs without them here, and the kernels' sum may exceed a plain run's time.
 """
 
 import json
@@ -12,6 +10,8 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol
 
+import numpy.typing as npt
+
 from ran_deploy.bench.inputs import Buffers
 from ran_deploy.profiling.sample import KernelTime
 
@@ -19,47 +19,42 @@ _ORIGIN = re.compile(r"\[ONNX Layer: ([^\]]*)\]")
 _US_PER_MS = 1000
 
 
-class PlanExecution(Protocol):
-    """A deserialized plan at one batch size, without CUDA graphs."""
+class ProfiledPlan(Protocol):
+    """A session of a plan; :class:`~ran_deploy.runtime.trt_session.TrtSession` is one."""
 
-    library: ModuleType
-    """``tensorrt`` or ``tensorrt_rtx``."""
-    engine: Any
-    """Its ICudaEngine."""
-    context: Any
-    """Its IExecutionContext."""
+    @property
+    def library(self) -> ModuleType:
+        """``tensorrt`` or ``tensorrt_rtx``."""
 
-    def run(self, images: Any) -> object:
+    def run(self, images: npt.NDArray[Any]) -> object:
         """Run a batch and wait for its end."""
+
+    def run_profiled(self, images: npt.NDArray[Any], profiler: Any) -> str:
+        """Run a batch, have its layers' times told to an IProfiler, and return the inspector's JSON."""
 
 
 class TensorRtProfiler:
     """TensorRT's IProfiler: the time of each layer in each run, on the GPU.
 
     Args:
-        open_execution: Opens the plan; called for each round.
+        open_session: Opens the plan without CUDA graphs; called for each round.
     """
 
     method = "TensorRT's IProfiler, each layer's median over all runs, without CUDA graphs"
 
-    def __init__(self, open_execution: Callable[[], AbstractContextManager[PlanExecution]]) -> None:
-        self._open = open_execution
+    def __init__(self, open_session: Callable[[], AbstractContextManager[ProfiledPlan]]) -> None:
+        self._open = open_session
 
     def sample(self, buffers: Buffers, *, warmup: int, runs: int) -> list[tuple[KernelTime, ...]]:
-        """Run the plan in a new execution context; return a sample for each run."""
+        """Run the plan in a new session; return a sample for each run."""
         samples = []
-        with self._open() as execution:
-            context = execution.context
+        with self._open() as session:
             for turn in range(warmup):
-                execution.run(buffers[turn % len(buffers)])
-            recorder = _make_recorder(execution.library)
-            context.profiler = recorder
-            context.enqueue_emits_profile = False
-            layers = _layers(execution)
+                session.run(buffers[turn % len(buffers)])
+            recorder = _make_recorder(session.library)
             for turn in range(warmup, warmup + runs):
                 recorder.times_ms = {}
-                execution.run(buffers[turn % len(buffers)])
-                context.report_to_profiler()
+                layers = _layers(session.run_profiled(buffers[turn % len(buffers)], recorder))
                 samples.append(tuple(_kernel(name, ms, layers) for name, ms in recorder.times_ms.items()))
         return samples
 
@@ -79,12 +74,9 @@ def _make_recorder(library: ModuleType) -> Any:
     return Recorder()
 
 
-def _layers(execution: PlanExecution) -> dict[str, dict[str, Any]]:
+def _layers(information: str) -> dict[str, dict[str, Any]]:
     """Return what the inspector tells of each layer, by name; nothing of plans that were built with names only."""
-    inspector = execution.engine.create_engine_inspector()
-    inspector.execution_context = execution.context
-    text = inspector.get_engine_information(execution.library.LayerInformationFormat.JSON)
-    layers = json.loads(text).get("Layers", [])
+    layers = json.loads(information).get("Layers", [])
     return {layer["Name"]: layer for layer in layers if isinstance(layer, dict)}
 
 
