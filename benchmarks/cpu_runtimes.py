@@ -25,6 +25,7 @@ from ran_deploy.errors import MissingError, RanDeployError, UsageError
 from ran_deploy.files import require_writable, write_text
 from ran_deploy.graph.export import default_name, export_onnx
 from ran_deploy.graph.source import load_source
+from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.int8 import quantize_int8
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session, SessionInfo
@@ -95,7 +96,8 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
         Contender(name="ours, OpenVINO bfloat16", path=ours, runtime="openvino-bf16"),
     ]
     if options.calib_data is not None:
-        int8 = quantize_int8(ours, calib_data=options.calib_data, samples=options.calib_samples).path
+        calibration = CalibrationOptions(data=options.calib_data, samples=options.calib_samples)
+        int8 = quantize_int8(ours, calibration).path
         listed += [
             Contender(name="ours, ONNX Runtime INT8", path=int8, runtime="onnxruntime"),
             Contender(name="ours, OpenVINO INT8", path=int8, runtime="openvino"),

@@ -13,3 +13,9 @@ def shipped_weights(arch: str, dataset: str) -> Path | None:
     """Return the shipped checkpoint of a network, or None if none ships."""
     path = models_folder() / "weights" / f"{arch}_{dataset}.safetensors"
     return path if path.is_file() else None
+
+
+def shipped_calibration(arch: str, dataset: str) -> Path | None:
+    """Return the shipped INT8 calibration of a network's shipped weights, or None if none ships."""
+    path = models_folder() / "weights" / f"{arch}_{dataset}.calibration.json"
+    return path if path.is_file() else None

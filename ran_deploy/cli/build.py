@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from ran_deploy.cli import model_options as given
 from ran_deploy.cli.output import JsonFlag, emit, note
-from ran_deploy.errors import UsageError
 from ran_deploy.optional import require
 from ran_deploy.progress import duration
 
@@ -15,31 +15,29 @@ EPILOG = """Examples:
 ran-deploy build --onnx att92_fp16.onnx
 
 ran-deploy build --arch att92 --precision fp16 --targets sm86,sm89
+
+ran-deploy build --arch att92 --precision int8 --calib-dataset cifar10 --calib-data DIR
 """
 
 _MIB = 1 << 20
-_SOURCE = "Source"
 _PROFILE = "Batch sizes"
 
 
 def build_command(
-    onnx: Annotated[Path | None, typer.Option("--onnx", help="The ONNX file.", rich_help_panel=_SOURCE)] = None,
-    arch: Annotated[str | None, typer.Option(help="Or a network, exported first.", rich_help_panel=_SOURCE)] = None,
-    dataset: Annotated[
-        str, typer.Option(help="With --arch: the network's dataset.", rich_help_panel=_SOURCE)
-    ] = "cifar10",
+    onnx: given.Onnx = None,
+    arch: given.Arch = None,
+    dataset: given.ArchDataset = "cifar10",
     precision: Annotated[
-        Literal["fp32", "fp16"] | None, typer.Option(help="With --arch (default: fp32).", rich_help_panel=_SOURCE)
+        Literal["fp32", "fp16", "int8"] | None,
+        typer.Option(help="With --arch (default: fp32).", rich_help_panel="Source"),
     ] = None,
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="With --arch: its weights (default: shipped).", rich_help_panel=_SOURCE)
-    ] = None,
-    random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="With --arch: random weights.", rich_help_panel=_SOURCE)
-    ] = False,
-    samples: Annotated[
-        Path | None, typer.Option(help="With --arch: images for the parity checks.", rich_help_panel=_SOURCE)
-    ] = None,
+    checkpoint: given.Checkpoint = None,
+    random_weights: given.RandomWeights = False,
+    samples: given.Samples = None,
+    calib_dataset: given.CalibDataset = None,
+    calib_data: given.CalibData = None,
+    calib_samples: given.CalibSamples = None,
+    calibration: given.CalibrationFile = None,
     out: Annotated[
         Path | None, typer.Option("--out", "--saveEngine", help="The plan (default: beside the ONNX file).")
     ] = None,
@@ -62,11 +60,14 @@ def build_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Build a TensorRT plan; its layers' real types are checked against the precision asked for."""
-    if onnx is not None and (precision or checkpoint or random_weights or samples):
-        raise UsageError(
-            "--precision, --checkpoint, --random-weights and --samples go with --arch; an ONNX file has its precision.",
-            fix="Convert it first: ran-deploy quantize --onnx FILE --precision fp16",
-        )
+    calibrated = {
+        "calib_dataset": calib_dataset,
+        "calib_data": calib_data,
+        "calib_samples": calib_samples,
+        "calibration": calibration,
+    }
+    network = {"precision": precision, "checkpoint": checkpoint, "random_weights": random_weights, "samples": samples}
+    given.check_source("ran-deploy build", onnx, arch, **network, **calibrated)
     from ran_deploy.engine.build import BuildOptions, build_engine
     from ran_deploy.engine.profile import make_profile
 
@@ -77,29 +78,34 @@ def build_command(
         optimization_level=optimization_level,
         workspace_bytes=None if workspace_mib is None else workspace_mib * _MIB,
     )
-    if onnx is not None and arch is None:
+    if onnx is not None:
         result = build_engine(onnx, out=out, options=options)
-    elif arch is not None and onnx is None:
+    else:
         require("torch", "ran-deploy build --arch")
         from ran_deploy.engine.pipeline import build_for_arch
+        from ran_deploy.quant.calibration_options import CalibrationOptions
 
         result = build_for_arch(
-            arch,
+            str(arch),
             dataset=dataset,
             precision=precision or "fp32",
             out=out,
             checkpoint=checkpoint,
             random_weights=random_weights,
             samples=samples,
+            calibration=CalibrationOptions(
+                dataset=calib_dataset, data=calib_data, samples=calib_samples, file=calibration
+            )
+            if any(calibrated.values())
+            else None,
             options=options,
         )
-    else:
-        raise UsageError("Give either --onnx or --arch.", fix="See: ran-deploy build --help")
     manifest = result.manifest
     if result.reused:
         note(f"{result.path} was built from the same inputs already; it is used again")
     elif manifest.precision.kept:
-        note(f"left in float32, for their range: {', '.join(manifest.precision.kept)}")
+        why = "in float" if manifest.precision.asked == "int8" else "in float32, for their range"
+        note(f"left {why}: {', '.join(manifest.precision.kept)}")
     lines = [f"{result.path}  {manifest.size_bytes / 1e6:.1f} MB in {duration(result.elapsed_s)}"]
     if build := manifest.build:
         lines.append(f"built by   {build.flavour} {build.version} for {', '.join(build.targets)}")

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.cli import model_options as given
+from ran_deploy.cli.output import JsonFlag
+from ran_deploy.cli.quantize_report import print_quantized
 from ran_deploy.errors import UsageError
 from ran_deploy.optional import require
 
@@ -19,63 +21,45 @@ EPILOG = """Examples:
 
 ran-deploy quantize --onnx att92.onnx --precision fp16
 
-ran-deploy quantize --arch att92 --precision fp16 --samples images/
-
 ran-deploy quantize --onnx att92.onnx --precision int8 --calib-dataset cifar10 --calib-data DIR
+
+ran-deploy quantize --onnx att92.onnx --precision int8 --calibration shipped
 
 ran-deploy quantize --arch att92 --precision int8 --calib-dataset folder --calib-data images/ --high-precision fp16
 
 ran-deploy quantize --onnx att92.onnx --precision int8 --calib-data DIR --auto --eval-data DIR
 """
 
-_SOURCE = "Source"
 _INT8 = "Calibration (--precision int8)"
 _GATE = "Accuracy gate"
-_SOURCES = {"images": "given", "generated": "generated", "calibration": "calibration"}
 _INT8_OPTIONS = (
-    *("calib_dataset", "calib_data", "calib_samples", "method", "seed", "high_precision"),
-    *("keep", "quantize_classifier", "backend", "auto", "auto_group"),
+    *("calib_dataset", "calib_data", "calib_samples", "method", "seed", "calibration", "save_calibration"),
+    *("high_precision", "keep", "quantize_classifier", "backend", "auto", "auto_group"),
 )
 
 
 def quantize_command(
     context: typer.Context,
     precision: Annotated[Literal["fp16", "int8"], typer.Option(help="The precision to convert to.")],
-    onnx: Annotated[Path | None, typer.Option("--onnx", help="The float32 ONNX file.", rich_help_panel=_SOURCE)] = None,
-    arch: Annotated[str | None, typer.Option(help="Or a network, exported first.", rich_help_panel=_SOURCE)] = None,
-    dataset: Annotated[
-        str, typer.Option(help="With --arch: the network's dataset.", rich_help_panel=_SOURCE)
-    ] = "cifar10",
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="With --arch: its weights (default: shipped).", rich_help_panel=_SOURCE)
-    ] = None,
-    random_weights: Annotated[
-        bool, typer.Option("--random-weights", help="With --arch: random weights.", rich_help_panel=_SOURCE)
-    ] = False,
+    onnx: given.Onnx = None,
+    arch: given.Arch = None,
+    dataset: given.ArchDataset = "cifar10",
+    checkpoint: given.Checkpoint = None,
+    random_weights: given.RandomWeights = False,
     out: Annotated[
         Path | None, typer.Option(help="The result (default: FILE_fp16.onnx or FILE_int8.onnx, beside the source).")
     ] = None,
-    samples: Annotated[
-        Path | None, typer.Option(help="float16: a folder of images to try the model on (default: generated ones).")
+    samples: given.Samples = None,
+    calib_dataset: given.CalibDataset = None,
+    calib_data: given.CalibData = None,
+    calib_samples: given.CalibSamples = None,
+    method: given.Method = None,
+    seed: given.Seed = None,
+    calibration: given.CalibrationFile = None,
+    save_calibration: Annotated[
+        Path | None,
+        typer.Option(help="Write the ranges into a calibration file, for others.", rich_help_panel=_INT8),
     ] = None,
-    calib_dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="cifar10, cifar100, imagenet, tiny-imagenet, or folder (default: the network's own).",
-            rich_help_panel=_INT8,
-        ),
-    ] = None,
-    calib_data: Annotated[
-        Path | None, typer.Option(help="The folder with its images; the training split is used.", rich_help_panel=_INT8)
-    ] = None,
-    calib_samples: Annotated[int, typer.Option(help="How many images.", rich_help_panel=_INT8)] = 512,
-    method: Annotated[
-        Literal["entropy", "percentile", "minmax"] | None,
-        typer.Option(
-            help="How activation ranges are chosen (default: percentile; modelopt: entropy).", rich_help_panel=_INT8
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice of images.", rich_help_panel=_INT8)] = 0,
     high_precision: Annotated[
         Literal["fp32", "fp16"], typer.Option(help="What is not INT8 is this.", rich_help_panel=_INT8)
     ] = "fp32",
@@ -118,13 +102,23 @@ def quantize_command(
     float16: nodes that leave its range stay in float32 and are named. INT8: activation ranges are observed on real
     training images, never on generated ones.
     """
-    if (onnx is None) == (arch is None):
-        raise UsageError("Give either --onnx or --arch.", fix="See: ran-deploy quantize --help")
-    if onnx is not None and (checkpoint or random_weights):
-        raise UsageError("--checkpoint and --random-weights go with --arch; an ONNX file has its weights.")
-    _refuse_options_of_the_other(context, precision)
+    given.check_source("ran-deploy quantize", onnx, arch, checkpoint=checkpoint, random_weights=random_weights)
+    _refuse_int8_options(context, precision)
     require("onnxruntime", "ran-deploy quantize")
     evaluation = _evaluation(eval_data, eval_dataset, eval_limit, max_drop)
+    from ran_deploy.quant.calibration_options import CalibrationOptions
+
+    # Before an export: what contradicts itself is refused at once.
+    options = CalibrationOptions(
+        dataset=calib_dataset,
+        data=calib_data,
+        samples=calib_samples,
+        seed=seed,
+        method=method,
+        file=calibration,
+        try_on=samples if precision == "int8" else None,
+        save=save_calibration,
+    )
     if auto:
         from ran_deploy.quant.auto import quantize_auto
 
@@ -132,11 +126,7 @@ def quantize_command(
             raise UsageError("--auto finds by itself what to keep, with its own placement.", fix="Leave it out.")
         convert: Callable[[Path], QuantizeResult] = partial(
             quantize_auto,
-            calib_dataset=calib_dataset,
-            calib_data=calib_data,
-            samples=calib_samples,
-            method=method or "percentile",
-            seed=seed,
+            calibration=options,
             high_precision=high_precision,
             classifier=quantize_classifier,
             evaluation=evaluation,
@@ -148,11 +138,7 @@ def quantize_command(
 
         convert = partial(
             quantize_int8,
-            calib_dataset=calib_dataset,
-            calib_data=calib_data,
-            samples=calib_samples,
-            method=method,
-            seed=seed,
+            calibration=options,
             high_precision=high_precision,
             keep=frozenset(keep or ()),
             classifier=quantize_classifier,
@@ -164,21 +150,15 @@ def quantize_command(
         from ran_deploy.quant.quantize import quantize_fp16
 
         convert = partial(quantize_fp16, samples=samples, evaluation=evaluation, out=out)
-    if onnx is not None:
-        result = convert(onnx)
-    else:
+    if arch is not None:
         require("torch", "ran-deploy quantize --arch")
-        from ran_deploy.quant.pipeline import convert_arch
+        from ran_deploy.graph.export import export_onnx
 
-        result = convert_arch(
-            str(arch),
-            convert,
-            dataset=dataset,
-            checkpoint=checkpoint,
-            random_weights=random_weights,
-            samples=samples,
-        )
-    _print(result, precision, as_json=as_json)
+        onnx = export_onnx(
+            arch, dataset=dataset, checkpoint=checkpoint, samples=samples, random_weights=random_weights
+        ).path
+    if onnx is not None:  # one of the two was given
+        print_quantized(convert(onnx), as_json=as_json)
 
 
 def _evaluation(
@@ -195,49 +175,11 @@ def _evaluation(
     return Evaluation(data=data, dataset=dataset, limit=limit, max_drop=max_drop)
 
 
-def _refuse_options_of_the_other(context: typer.Context, precision: str) -> None:
+def _refuse_int8_options(context: typer.Context, precision: str) -> None:
     """An option that would be ignored is a mistake; say so."""
-    others = _INT8_OPTIONS if precision == "fp16" else ("samples",)
-    given = [name for name in others if _was_given(context, name)]
-    if given:
-        flag = f"--{given[0].replace('_', '-')}"
-        goes = "int8" if precision == "fp16" else "fp16; INT8 is tried on its calibration images"
-        raise UsageError(f"{flag} goes with --precision {goes}.", fix="Leave it out, or change --precision.")
-
-
-def _was_given(context: typer.Context, name: str) -> bool:
-    source = context.get_parameter_source(name)
-    return source is not None and source.name == "COMMANDLINE"
-
-
-def _print(result: "QuantizeResult", precision: str, *, as_json: bool) -> None:
-    found, parity = result.manifest.precision, result.parity
-    if result.reused:
-        note(f"{result.path} was made from the same inputs already; it is used again")
-    elif found.kept:
-        why = "in float32, for their range" if precision == "fp16" else "in float"
-        note(f"left {why}: {', '.join(found.kept)}")
-    for trial in (found_by := result.manifest.calibration or {}).get("auto", {}).get("trials", ()):
-        note(
-            f"{'held' if trial['passed'] else 'failed'} with {trial['given_back']} groups in float: {trial['finding']}"
-        )
-    if groups := found_by.get("auto", {}).get("groups"):
-        note(f"groups left in float: {', '.join(groups)}")
-    obtained = ", ".join(f"{count} {name}" for name, count in found.obtained.items())
-    lines = [
-        f"{result.path}  {result.manifest.size_bytes / 1e6:.1f} MB",
-        f"precision  {precision} asked for; convolutions and classifier: {obtained}",
-        f"parity     on {parity['images']} {_SOURCES[parity['source']]} images: "
-        f"max abs {parity['max_abs']:.2g}, SQNR {parity['sqnr_db']:.1f} dB, "
-        f"top-1 agreement {100 * parity['top1_agreement']:.1f}%",
-    ]
-    if accuracy := result.manifest.accuracy:
-        low, high = accuracy["difference_ci95"]
-        lines.append(
-            f"accuracy   {accuracy['candidate_top1']:.2f}% against {accuracy['reference_top1']:.2f}% in float32 on "
-            f"{accuracy['samples']:,} test images: {accuracy['difference_points']:+.2f} points "
-            f"(95% interval {low:+.2f} to {high:+.2f})"
-        )
-        lines.append(f"gate       {accuracy['gate']['summary']}")
-    lines.append(f"next       ran-deploy build --onnx {result.path}")
-    emit(result, "quantize/v1", as_json=as_json, lines=lines)
+    for name in _INT8_OPTIONS if precision == "fp16" else ():
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            raise UsageError(
+                f"--{name.replace('_', '-')} goes with --precision int8.", fix="Leave it out, or change --precision."
+            )

@@ -6,22 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ran_deploy.config import from_mapping, to_mapping
-from ran_deploy.errors import GateError, RanDeployError
+from ran_deploy.errors import GateError, RanDeployError, UsageError
 from ran_deploy.graph.parity import compare_logits
 from ran_deploy.graph.tolerance import tolerance_for
 from ran_deploy.manifest import Manifest, stage_key, verified_manifest
 from ran_deploy.optional import require
 from ran_deploy.quant.accuracy import Evaluation, prove_accuracy
-from ran_deploy.quant.calibrate import Method
+from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.groups import Grouping
 from ran_deploy.quant.int8 import quantize_int8
-from ran_deploy.quant.int8_plan import HighPrecision, Int8Plan
+from ran_deploy.quant.int8_plan import DEFAULT_METHODS, HighPrecision, Int8Plan
 from ran_deploy.quant.observed import engine_inputs, used_versions
 from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.quantize import QuantizeResult
-from ran_deploy.quant.sensitivity import GroupCost, SensitivityPlan, default_images, logits_of, rank
+from ran_deploy.quant.sensitivity import GroupCost, SensitivityPlan, default_images, rank
 from ran_deploy.quant.source import float32_source
-from ran_deploy.quant.subset import DEFAULT_SAMPLES, choose_subset, hold_out, open_calibration_data
+from ran_deploy.quant.subset import hold_out
+from ran_deploy.quant.trial import logits_of
 from ran_deploy.quant.variants import Variants, int8_variants
 from ran_deploy.runtime.onnx_file import load_onnx
 
@@ -61,12 +62,8 @@ class AutoResult(QuantizeResult):
 
 def quantize_auto(
     onnx_path: Path,
+    calibration: CalibrationOptions,
     *,
-    calib_dataset: str | None = None,
-    calib_data: Path | None,
-    samples: int = DEFAULT_SAMPLES,
-    method: Method = "percentile",
-    seed: int = 0,
     high_precision: HighPrecision = "fp32",
     classifier: bool = False,
     evaluation: Evaluation | None = None,
@@ -82,11 +79,7 @@ def quantize_auto(
 
     Args:
         onnx_path: A float32 ``.onnx`` file of ran-deploy, with its manifest beside it.
-        calib_dataset: One of :data:`ran_deploy.quant.subset.CALIBRATION_DATASETS`; None: the model's own.
-        calib_data: The folder with its images.
-        samples: Images that ranges are observed on.
-        method: How the range of an activation is chosen.
-        seed: Seed of the choice of images.
+        calibration: The images that ranges are observed on; a calibration file would leave none to measure on.
         high_precision: What is not INT8 is this.
         classifier: Whether the classifier becomes INT8 as well.
         evaluation: Labelled images of the accuracy gate.
@@ -102,18 +95,26 @@ def quantize_auto(
     """
     started_s = time.monotonic()
     # The checks of a plan, before any work.
+    if calibration.file is not None or calibration.save is not None:
+        raise UsageError(
+            "--auto measures what to keep on calibration images; it neither takes nor gives a calibration file.",
+            fix="Give --calib-data DIR only.",
+        )
     plan = Int8Plan(
-        method=method, high_precision=high_precision, keep=frozenset(), classifier=classifier, backend="own"
+        method=calibration.method or DEFAULT_METHODS["own"],
+        high_precision=high_precision,
+        keep=frozenset(),
+        classifier=classifier,
+        backend="own",
     )
     source, path = float32_source(onnx_path, out, "int8")
     require("onnxruntime", "ran-deploy quantize --auto")
-    dataset = open_calibration_data(calib_dataset or source.dataset or "folder", calib_data, source.contract)
-    subset = choose_subset(dataset, samples, seed)
+    observed = calibration.open_images(source, plan.method)
     ranking = SensitivityPlan(
         source=source,
-        subset=subset,
-        held_out=hold_out(subset, images or default_images(source.contract)),
-        method=method,
+        subset=observed.subset,
+        held_out=hold_out(observed.subset, images or default_images(source.contract)),
+        method=plan.method,
         grouping=group,
         precision="int8",
         classifier=classifier,
@@ -122,7 +123,7 @@ def quantize_auto(
     key = stage_key("quantize-auto", inputs, used_versions())
     if (found := _existing(path, key, started_s)) is not None:
         return found
-    variants = int8_variants(prepare(load_onnx(onnx_path)), source, subset, method, classifier=classifier)
+    variants = int8_variants(prepare(load_onnx(onnx_path)), source, observed, classifier=classifier)
     judge = _Judge(variants, ranking, evaluation, halves=high_precision == "fp16")
     groups: tuple[GroupCost, ...] = ()
     if not judge(()):
@@ -137,11 +138,7 @@ def quantize_auto(
     )
     made = quantize_int8(
         onnx_path,
-        calib_dataset=calib_dataset,
-        calib_data=calib_data,
-        samples=samples,
-        method=method,
-        seed=seed,
+        calibration,
         high_precision=high_precision,
         keep=frozenset(choice.nodes),
         classifier=classifier,

@@ -6,15 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 
 from ran_deploy import __version__
 from ran_deploy.config import to_mapping
-from ran_deploy.data.probes import Probes, probe_images
+from ran_deploy.data.probes import Probes
 from ran_deploy.errors import GateError
 from ran_deploy.graph.parity import ParityMetrics, compare_logits
-from ran_deploy.manifest import Contract, Manifest, Parent, Precision, publish, reusable, stage_key
+from ran_deploy.manifest import Manifest, Parent, Precision, publish, reusable, stage_key
 from ran_deploy.optional import require, versions
 from ran_deploy.progress import Progress
 from ran_deploy.quant.accuracy import Evaluation, prove_accuracy
@@ -24,12 +23,11 @@ from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.ranges import RANGE_MARGIN, observe_ranges, out_of_range
 from ran_deploy.quant.simulate import rounding_model
 from ran_deploy.quant.source import float32_source
+from ran_deploy.quant.trial import logits_of, probe_batches, trial_probes
 from ran_deploy.runtime.onnx_file import load_onnx
-from ran_deploy.runtime.session import Logits
 
 FP16_LEAST_SQNR_DB = 30.0
 FP16_LEAST_AGREEMENT = 0.99
-_SMALL_PIXELS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ def quantize_fp16(
     started_s = time.monotonic()
     source, path = float32_source(onnx_path, out, "fp16")
     require("onnxruntime", "ran-deploy quantize")
-    probes = probe_images(source.contract, samples, most=_image_count(source.contract))
+    probes = trial_probes(source.contract, samples)
     inputs = {
         "onnx": source.sha256,
         "precision": "fp16",
@@ -86,9 +84,7 @@ def quantize_fp16(
         )
     model = prepare(load_onnx(onnx_path))
     with Progress("ranges", probes.count, "images") as progress:
-        hot = out_of_range(
-            model, observe_ranges(model, probes.batches(_batch(source.contract)), advance=progress.advance)
-        )
+        hot = out_of_range(model, observe_ranges(model, probe_batches(probes), advance=progress.advance))
     converted = to_fp16(model, frozenset(hot))
     weights = weight_report(model)
     parity = _gate(model, converted, probes)
@@ -124,8 +120,8 @@ def quantize_fp16(
 
 def _gate(reference: onnx.ModelProto, candidate: onnx.ModelProto, probes: Probes) -> ParityMetrics:
     """Compare on all images: the float32 model, and the float16 one with the rounding that a GPU would do."""
-    expected = run_model(reference, probes)
-    metrics = compare_logits(expected, run_model(rounding_model(candidate), probes))
+    expected = logits_of(reference, probes.contract, probe_batches(probes))
+    metrics = compare_logits(expected, logits_of(rounding_model(candidate), probes.contract, probe_batches(probes)))
     allowed = max(1, int(metrics.images * (1 - FP16_LEAST_AGREEMENT)))
     if metrics.not_finite:
         raise GateError(
@@ -143,27 +139,3 @@ def _gate(reference: onnx.ModelProto, candidate: onnx.ModelProto, probes: Probes
             details=to_mapping(metrics),
         )
     return metrics
-
-
-def run_model(model: onnx.ModelProto, probes: Probes) -> Logits:
-    """Return the logits, float32 [N, classes], of a model in memory on all probes, by ONNX Runtime on the CPU."""
-    ort = require("onnxruntime", "ran-deploy quantize")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    contract = probes.contract
-    found = [
-        session.run([contract.output.name], {contract.input.name: batch})[0]
-        for batch in probes.batches(_batch(contract))
-    ]
-    return np.concatenate(found)
-
-
-def _image_count(contract: Contract) -> int:
-    """64 small images, or 16 of ImageNet's size, which have as many positions to look at in each layer."""
-    return 64 if contract.preprocessing.size <= _SMALL_PIXELS else 16
-
-
-def _batch(contract: Contract) -> tuple[int]:
-    """Small batches of small images, single large ones: every activation is alive at once when ranges are observed."""
-    return (8,) if contract.preprocessing.size <= _SMALL_PIXELS else (1,)

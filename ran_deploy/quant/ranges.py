@@ -67,13 +67,18 @@ def out_of_range(
     return {name: magnitude for name, magnitude in reached.items() if magnitude > limit}
 
 
-def _with_maxima(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
-    """Add max |x| of every float32 value as an output of its own; returns them by the value's name."""
+def float_values(model: onnx.ModelProto) -> tuple[str, ...]:
+    """Return the names of a prepared model's float32 inputs and results, in the graph's order."""
     graph = shape_inference.infer_shapes(model).graph
     known = (*graph.input, *graph.value_info, *graph.output)
     types = {value.name: value.type.tensor_type.elem_type for value in known}
     made = [value.name for value in model.graph.input] + [name for node in model.graph.node for name in node.output]
-    values = [name for name in made if types.get(name) == TensorProto.FLOAT]
+    return tuple(name for name in made if types.get(name) == TensorProto.FLOAT)
+
+
+def _with_maxima(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
+    """Add max |x| of every float32 value as an output of its own; returns them by the value's name."""
+    values = float_values(model)
     probed = onnx.ModelProto()
     probed.CopyFrom(model)
     names = {}

@@ -5,11 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
-
-import numpy as np
-import numpy.typing as npt
-import onnx
+from typing import Literal, get_args
 
 from ran_deploy.config import from_mapping, to_mapping
 from ran_deploy.errors import RanDeployError, UsageError
@@ -19,18 +15,18 @@ from ran_deploy.manifest import Contract, Manifest, stage_key
 from ran_deploy.optional import require
 from ran_deploy.progress import Progress
 from ran_deploy.quant.calibrate import METHODS, Method
+from ran_deploy.quant.calibration import ImageCalibration
 from ran_deploy.quant.groups import GROUPINGS, Grouping, Part, grouped, part_of
 from ran_deploy.quant.observed import engine_inputs, method_settings, used_versions
 from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.sensitivity_state import Cost, SensitivityState
 from ran_deploy.quant.source import source_manifest
 from ran_deploy.quant.subset import DEFAULT_SAMPLES, Subset, choose_subset, hold_out, open_calibration_data
+from ran_deploy.quant.trial import SMALL_PIXELS, logits_of
 from ran_deploy.quant.variants import LowPrecision, Variants, fp16_variants, int8_variants
 from ran_deploy.runtime.onnx_file import load_onnx
-from ran_deploy.runtime.session import Logits
 
 _NOTHING, _EVERYTHING = "(nothing)", "(everything)"
-_SMALL_PIXELS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +140,7 @@ def sensitivity(
     def make() -> Variants:
         if precision == "fp16":
             return fp16_variants(model)
-        return int8_variants(model, source, subset, method, classifier=classifier)
+        return int8_variants(model, source, ImageCalibration(subset=subset, method=method), classifier=classifier)
 
     return rank(make, plan, name=str(onnx_path), path=path)
 
@@ -220,18 +216,7 @@ def rank(make: Callable[[], Variants], plan: SensitivityPlan, *, name: str, path
 
 def default_images(contract: Contract) -> int:
     """Return how many images costs are measured on, by their size."""
-    return 128 if contract.preprocessing.size <= _SMALL_PIXELS else 32
-
-
-def logits_of(model: onnx.ModelProto, contract: Contract, inputs: list[npt.NDArray[Any]]) -> Logits:
-    """Run a model in memory on batches that its input takes: float32 [N, classes], by ONNX Runtime on the CPU."""
-    ort = require("onnxruntime", "ran-deploy sensitivity")
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # sessions are short-lived
-    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    output, name = contract.output.name, contract.input.name
-    return np.concatenate([session.run([output], {name: batch})[0] for batch in inputs]).astype(np.float32)
+    return 128 if contract.preprocessing.size <= SMALL_PIXELS else 32
 
 
 def _measure(

@@ -6,14 +6,13 @@ from typing import Literal
 import onnx
 
 from ran_deploy.manifest import Manifest
-from ran_deploy.quant.calibrate import Method, Ranges
+from ran_deploy.quant.calibrate import Ranges
+from ran_deploy.quant.calibration import Calibration
 from ran_deploy.quant.fp16 import normalization_nodes, to_fp16
-from ran_deploy.quant.observed import observed_ranges
 from ran_deploy.quant.placement import Placement, PlacementOptions, place
 from ran_deploy.quant.qdq import insert_qdq
 from ran_deploy.quant.ranges import out_of_range
 from ran_deploy.quant.simulate import rounding_model
-from ran_deploy.quant.subset import Subset
 
 LowPrecision = Literal["int8", "fp16"]
 
@@ -65,22 +64,21 @@ class Variants:
 
 
 def int8_variants(
-    model: onnx.ModelProto, source: Manifest, subset: Subset, method: Method, *, classifier: bool = False
+    model: onnx.ModelProto, source: Manifest, calibration: Calibration, *, classifier: bool = False
 ) -> Variants:
-    """Observe the ranges of a model, or take them from the cache, for its INT8 forms.
+    """Take the ranges of a model from its calibration, for its INT8 forms.
 
     Args:
         model: The float32 model, prepared.
         source: Its manifest.
-        subset: The calibration images.
-        method: How a range is chosen.
+        calibration: Where the ranges come from.
         classifier: Whether the classifier becomes INT8 as well.
 
     Raises:
-        RanDeployError: As :func:`ran_deploy.quant.observed.observed_ranges`.
+        RanDeployError: As the calibration's ``ranges``.
     """
     full = place(model, PlacementOptions(classifier=classifier))
-    ranges = observed_ranges(model, full.calibrated(), source, subset, method)
+    ranges = calibration.ranges(model, full.calibrated(), source)
     return Variants(model=model, precision="int8", classifier=classifier, full=full, ranges=ranges)
 
 

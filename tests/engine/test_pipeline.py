@@ -77,7 +77,7 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["build", "--onnx", "none.onnx", "--max-batch", "0"], "1 ≤ min ≤ opt ≤ max"),
         (["quantize", "--precision", "fp16"], "either --onnx or --arch"),
         (["quantize", "--precision", "fp16", "--onnx", "none.onnx"], "does not exist"),
-        (["quantize", "--precision", "fp16", "--onnx", "a.onnx", "--random-weights"], "go with --arch"),
+        (["quantize", "--precision", "fp16", "--onnx", "a.onnx", "--random-weights"], "goes with --arch"),
     ],
 )
 def test_bad_usage(arguments: list[str], cause: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ran_deploy.errors import GateError
 from ran_deploy.quant.auto import AutoResult, _fewest, quantize_auto
+from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.compute import types_by_node
 from tests.quant.chain import chain_model, colour_images, unbalance
 from tests.quant.small import publish_model
@@ -20,8 +21,10 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def convert(model: onnx.ModelProto, folder: Path, source: Path, **options: Any) -> AutoResult:
     file = publish_model(model, folder / "chain.onnx")
-    given = {"samples": 20, "images": 30, "method": "minmax", **options}
-    return quantize_auto(file, calib_dataset="folder", calib_data=source, **given)
+    calibration = CalibrationOptions(
+        dataset="folder", data=source, samples=options.pop("samples", 20), method=options.pop("method", "minmax")
+    )
+    return quantize_auto(file, calibration, **{"images": 30, **options})
 
 
 @pytest.mark.parametrize("high_precision", ["fp32", "fp16"])

@@ -10,6 +10,7 @@ import pytest
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
 from ran_deploy.errors import MissingError, UsageError
+from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.compute import types_by_node
 from ran_deploy.quant.int8 import quantize_int8
 from ran_deploy.quant.lint import lint
@@ -48,8 +49,9 @@ def test_a_method_that_it_lacks_is_refused(model: onnx.ModelProto, subset: Subse
 @pytest.mark.skipif(INSTALLED, reason="nvidia-modelopt is installed")
 def test_without_it_one_sentence(model: onnx.ModelProto, tmp_path: Path, subset: Subset) -> None:
     source = publish_model(model, tmp_path / "small.onnx")
+    calibration = CalibrationOptions(dataset="folder", data=tmp_path / "images", samples=8)
     with pytest.raises(MissingError, match="modelopt") as caught:
-        quantize_int8(source, calib_dataset="folder", calib_data=tmp_path / "images", samples=8, backend="modelopt")
+        quantize_int8(source, calibration, backend="modelopt")
     assert "ran-deploy[modelopt]" in caught.value.fix
 
 
