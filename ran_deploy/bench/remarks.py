@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from ran_deploy.bench.result import BatchResult, BenchResult
+from ran_deploy.runtime.caveats import caveats
 
 _BUSY_SHARE = 0.1
 _WIDE = 2
@@ -11,7 +12,7 @@ _WIDE = 2
 
 def remarks(result: BenchResult) -> tuple[str, ...]:
     """Return what casts doubt on a result or explains it, one sentence each."""
-    return (*_about_machine(result), *_about_search(result), *_about_series(result))
+    return (*caveats(result.session), *_about_machine(result), *_about_search(result), *_about_series(result))
 
 
 def _about_machine(result: BenchResult) -> Iterator[str]:
