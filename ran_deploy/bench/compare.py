@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from ran_deploy.bench.compare_files import compare_results
 from ran_deploy.bench.compare_interval import TimeRatio, paired_ratio
@@ -37,6 +38,7 @@ def compare(
     runtime_b: Runtime = "auto",
     threads: int | None = None,
     trust: bool = False,
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python",
 ) -> CompareResult:
     """Compare two engines in one interleaved run, A B B A …, and judge the ratio of their times.
 
@@ -58,6 +60,7 @@ def compare(
         runtime_b: What runs B.
         threads: CPU threads of both; None: as the runtime thinks best.
         trust: Open engines without a manifest.
+        cuda_backend: What drives the GPU for a plan: "cuda-python" or "pycuda".
 
     Returns:
         Verdicts and intervals; a regression is in ``regressions`` and raises nothing.
@@ -88,7 +91,9 @@ def compare(
     environment = read_environment()
     with contextlib.ExitStack() as stack:
         first, second = (
-            stack.enter_context(open_engine(path, threads=threads, trust=trust, runtime=runtime))
+            stack.enter_context(
+                open_engine(path, threads=threads, trust=trust, runtime=runtime, cuda_backend=cuda_backend)
+            )
             for path, runtime in ((a, runtime_a), (b, runtime_b))
         )
         with Progress("compare", 2 * rounds * len(options.batches), "turns") as progress:

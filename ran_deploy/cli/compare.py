@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ran_deploy.cli.engine_options import Threads, Trust
+from ran_deploy.cli.engine_options import CudaBackend, Threads, Trust
 from ran_deploy.cli.facts import fact, origin, scalars
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 from ran_deploy.errors import UnstableError, UsageError
@@ -57,6 +57,7 @@ def compare_command(
     ] = "auto",
     threads: Threads = None,
     trust: Trust = False,
+    cuda_backend: CudaBackend = "cuda-python",
     as_json: JsonFlag = False,
 ) -> None:
     """Measure two engines in turn and say FASTER, SLOWER, SAME or AMBIGUOUS, with the 95% interval of the ratio."""
@@ -77,6 +78,7 @@ def compare_command(
         runtime_b=runtime_b,  # type: ignore[arg-type]  # checked by open_engine
         threads=threads,
         trust=trust,
+        cuda_backend=cuda_backend,
     )
     emit(result, "compare/v1", as_json=as_json, lines=report_lines(result))
     for remark in result.remarks:

@@ -1,5 +1,6 @@
 """Which commands work with what is installed, and what each of the others lacks."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,10 +10,14 @@ from ran_deploy.doctor.probe import Probe
 NOTHING: tuple[tuple[str, ...], ...] = ()
 _GPU = "gpu"
 _BF16 = "bf16"
-_NAMES = {_GPU: "an NVIDIA GPU", _BF16: "a CPU with bfloat16"}
-_HARDWARE = {
+_CUDA_PROVIDER = "onnxruntime-gpu"
+_COMPILER = "compiler"
+_NAMES = {_GPU: "an NVIDIA GPU", _BF16: "a CPU with bfloat16", _COMPILER: "a C++ compiler"}
+_OTHER_FIXES = {
     _GPU: "Use a machine with an NVIDIA GPU and its driver.",
     _BF16: "Use --runtime openvino, which computes in float32 or INT8.",
+    _CUDA_PROVIDER: "pip uninstall -y onnxruntime && pip install 'ran-deploy[gpu]'",
+    _COMPILER: "Install a C++ compiler such as g++.",
 }
 
 
@@ -48,7 +53,11 @@ JOBS = (
         needs=(("openvino",),),
     ),
     Job(what="the same in bfloat16", commands=("bench --runtime openvino-bf16",), needs=(("openvino",), (_BF16,))),
+    Job(
+        what="run .onnx on the GPU", commands=("bench --runtime onnxruntime-cuda",), needs=((_GPU,), (_CUDA_PROVIDER,))
+    ),
     Job(what="run .safetensors", commands=_PLAN_VERBS, needs=(("torch",),)),
+    Job(what="the same compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))),
     Job(what="build plans ahead of time", commands=("build --flavour tensorrt-rtx",), needs=(("tensorrt_rtx",),)),
     Job(what="build plans for this GPU", commands=("build --flavour tensorrt",), needs=(("tensorrt",), (_GPU,))),
     Job(
@@ -98,11 +107,15 @@ def _there(need: str, packages: Mapping[str, Package], driver: Probe) -> bool:
         return driver.state == "ok"
     if need == _BF16:
         return "BF16" in packages["openvino"].facts.get("computes_in", ())
+    if need == _CUDA_PROVIDER:
+        return "CUDAExecutionProvider" in packages["onnxruntime"].facts.get("providers", ())
+    if need == _COMPILER:
+        return any(shutil.which(name) for name in ("c++", "g++", "clang++", "cl"))
     return packages[need].state == "ok"
 
 
 def _fix(alternatives: tuple[str, ...], packages: Mapping[str, Package]) -> str:
-    if alternatives[0] in _HARDWARE:
-        return _HARDWARE[alternatives[0]]
+    if alternatives[0] in _OTHER_FIXES:
+        return _OTHER_FIXES[alternatives[0]]
     # A package that is there but unusable is nearer to working than one that is absent.
     return packages[min(alternatives, key=lambda name: packages[name].state == "absent")].fix

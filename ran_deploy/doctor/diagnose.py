@@ -48,8 +48,9 @@ def doctor() -> DoctorReport:
     """
     probes = probe_all([*(known.module for known in KNOWN), _DRIVER])
     requirements = read_requirements()
-    packages = tuple(describe(known, probes[known.module], requirements) for known in KNOWN)
-    problems = [Problem(text=text, fix=fix) for text, fix in conflicts(installed_onnxruntimes())]
+    onnxruntimes = installed_onnxruntimes()
+    packages = tuple(describe(known, probes[known.module], requirements, onnxruntimes) for known in KNOWN)
+    problems = [Problem(text=text, fix=fix) for text, fix in conflicts(onnxruntimes)]
     problems += [
         Problem(text=f"{package.name}: {package.reason}", fix=package.fix)
         for package in packages

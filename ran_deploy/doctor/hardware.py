@@ -79,8 +79,8 @@ def _int8(environment: Environment) -> Advice:
     return Advice(
         topic="int8",
         good=False,
-        text="INT8 gains little here: the CPU has no VNNI, AMX or dot-product instructions, so OpenVINO builds INT8 "
-        "products from others, and ONNX Runtime is slower than with float32. `ran-deploy compare` measures it.",
+        text="INT8 gains little here: the CPU has no VNNI, AMX or dot-product instructions and pieces its INT8 "
+        "products together from others. `ran-deploy compare` measures what is left.",
     )
 
 

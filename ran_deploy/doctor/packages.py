@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -24,11 +25,12 @@ class Known:
     """Names under which it may be installed; the first is the one in ran-deploy's extra."""
     extra: str
 
-    @property
-    def install(self) -> str:
-        """The command that installs it."""
+    def install(self, onnxruntimes: Mapping[str, str]) -> str:
+        """Return the command that installs it beside the ONNX Runtimes that are here."""
         index = " --extra-index-url https://pypi.nvidia.com" if self.extra == "tensorrt" else ""
-        return f"pip install 'ran-deploy[{self.extra}]'{index}"
+        # The extra brings onnxruntime-gpu, which would overwrite files of the other.
+        first = "pip uninstall -y onnxruntime && " if self.extra == "gpu" and "onnxruntime" in onnxruntimes else ""
+        return f"{first}pip install 'ran-deploy[{self.extra}]'{index}"
 
 
 KNOWN = (
@@ -63,20 +65,21 @@ class Package:
     """The command that mends it."""
 
 
-def describe(known: Known, probe: Probe, requirements: dict[str, str]) -> Package:
+def describe(known: Known, probe: Probe, requirements: Mapping[str, str], onnxruntimes: Mapping[str, str]) -> Package:
     """Judge a probed package by ran-deploy's own requirements.
 
     Args:
         known: The package.
         probe: What its probe found.
         requirements: Ranges of versions by distribution, see :func:`read_requirements`.
+        onnxruntimes: See :func:`installed_onnxruntimes`.
     """
     installed = versions(*known.distributions)
     version = probe.facts.get("version") or next(iter(installed.values()), None)
     wanted = requirements.get(known.distributions[0], "")
     facts = {name: value for name, value in probe.facts.items() if name != "version"}
     state: State = probe.state
-    reason, fix = probe.reason, "" if probe.state == "ok" else known.install
+    reason, fix = probe.reason, "" if probe.state == "ok" else known.install(onnxruntimes)
     if probe.state == "broken":
         fix = f"pip install --force-reinstall {next(iter(installed), known.distributions[0])}"
     elif probe.state == "ok" and version is not None and not suits(version, wanted):
@@ -85,7 +88,7 @@ def describe(known: Known, probe: Probe, requirements: dict[str, str]) -> Packag
     return Package(name=known.module, state=state, version=version, wanted=wanted, facts=facts, reason=reason, fix=fix)
 
 
-def conflicts(installed: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def conflicts(installed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Return what is wrong with packages side by side: sentence and fix.
 
     Args:

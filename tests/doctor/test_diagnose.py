@@ -1,6 +1,7 @@
 """The doctor as a whole, on machines of every kind: the probes are given, all else is real."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ NO_GPU = Probe(state="absent", reason="this machine has no NVIDIA driver")
 H200 = Probe(state="ok", facts={"version": "13.0", "name": "NVIDIA H200", "capability": 90})
 ORT = Probe(state="ok", facts={"version": "1.31.1", "providers": ["CPUExecutionProvider"]})
 OPENVINO = Probe(state="ok", facts={"version": "2026.4.1", "devices": ["CPU"], "computes_in": ["FP32", "INT8"]})
+OTHERS = ("gpu", "bf16", "onnxruntime-gpu", "compiler")
 
 
-def on_a_machine_with(monkeypatch: pytest.MonkeyPatch, **probes: Probe) -> DoctorReport:
+def on_a_machine_with(
+    monkeypatch: pytest.MonkeyPatch, onnxruntimes: Mapping[str, str] | None = None, **probes: Probe
+) -> DoctorReport:
     """Run the doctor where nothing else is installed."""
+    monkeypatch.setattr(diagnose, "installed_onnxruntimes", lambda: onnxruntimes or {})
     given = {name.replace("__", "."): found for name, found in probes.items()}
     monkeypatch.setattr(
         diagnose,
@@ -43,7 +48,10 @@ def working(report: DoctorReport) -> set[str]:
 def test_a_bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     report = on_a_machine_with(monkeypatch)
     assert working(report) == {"look into files, fetch data"}
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    report = on_a_machine_with(monkeypatch)
     by_name = {ability.what: ability for ability in report.abilities}
+    assert by_name["the same compiled"].lacks == ("torch", "a C++ compiler")
     assert by_name["run .onnx on the CPU"].fixes == ("pip install 'ran-deploy[cpu]'",)
     assert by_name["train"].lacks == ("torch", "matplotlib")
     assert by_name["train"].fixes == ("pip install 'ran-deploy[train]'",)
@@ -72,7 +80,12 @@ def test_a_machine_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "build plans for this GPU" in working(report)
     cuda = Probe(state="ok", facts={"version": "1.0"})
     for packages in ({"cuda__core": cuda}, {"pycuda": cuda}):
-        assert "run .plan" in working(on_a_machine_with(monkeypatch, driver=H200, tensorrt=tensorrt, **packages))
+        assert "run .plan" in working(on_a_machine_with(monkeypatch, None, driver=H200, tensorrt=tensorrt, **packages))
+    on_gpu = replace(ORT, facts={**ORT.facts, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]})
+    assert "run .onnx on the GPU" in working(on_a_machine_with(monkeypatch, driver=H200, onnxruntime=on_gpu))
+    cpu_only = on_a_machine_with(monkeypatch, driver=H200, onnxruntime=ORT)
+    (lacking,) = (ability for ability in cpu_only.abilities if ability.what == "run .onnx on the GPU")
+    assert lacking.fixes == ("pip uninstall -y onnxruntime && pip install 'ran-deploy[gpu]'",)
     text = "\n".join(report_lines(report))
     assert "the driver runs CUDA 13.0" in text
     assert "NVIDIA H200 has the compute capability 9.0 (sm90). TensorRT-RTX has no target for it" in " ".join(
@@ -83,8 +96,12 @@ def test_a_machine_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_broken_packages_are_problems_and_no_fault_of_the_doctor(monkeypatch: pytest.MonkeyPatch) -> None:
     crashed = Probe(state="broken", reason="its import crashed with SIGSEGV")
     monkeypatch.setattr(diagnose, "read_environment", lambda: 1 / 0)
-    monkeypatch.setattr(diagnose, "installed_onnxruntimes", lambda: {"onnxruntime": "1.31", "onnxruntime-gpu": "1.31"})
-    report = on_a_machine_with(monkeypatch, tensorrt_rtx=crashed, driver=crashed)
+    report = on_a_machine_with(
+        monkeypatch,
+        onnxruntimes={"onnxruntime": "1.31", "onnxruntime-gpu": "1.31"},
+        tensorrt_rtx=crashed,
+        driver=crashed,
+    )
     assert report.environment is None
     assert [problem.text.partition(":")[0] for problem in report.problems] == [
         "onnxruntime and onnxruntime-gpu are installed side by side",
@@ -99,8 +116,9 @@ def test_broken_packages_are_problems_and_no_fault_of_the_doctor(monkeypatch: py
 def test_every_verb_is_in_the_table_and_no_other() -> None:
     named = {command.split()[0] for job in JOBS for command in job.commands}
     assert named == {verb for verbs in app._PANELS.values() for verb in verbs}
+    assert set(OTHERS) <= {need for job in JOBS for one in job.needs for need in one}
     needs = {need for job in JOBS for alternatives in job.needs for need in alternatives}
-    assert needs <= {*(known.module for known in KNOWN), "gpu", "bf16"}
+    assert needs <= {*(known.module for known in KNOWN), *OTHERS}
 
 
 def test_what_the_cpu_means() -> None:

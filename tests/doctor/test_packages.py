@@ -30,21 +30,28 @@ def test_ranges_of_versions(version: str, wanted: str, fits: bool) -> None:
 
 
 def test_a_version_out_of_range_is_unsuitable_with_its_fix() -> None:
-    found = describe(TORCH, Probe(state="ok", facts={"version": "2.14.0", "gpus": 0}), {"torch": ">=2.9,<2.14"})
+    found = describe(TORCH, Probe(state="ok", facts={"version": "2.14.0", "gpus": 0}), {"torch": ">=2.9,<2.14"}, {})
     assert (found.state, found.reason) == ("unsuitable", "version 2.14.0 is not >=2.9,<2.14")
     assert found.fix == "pip install 'torch>=2.9,<2.14'"
     assert found.facts == {"gpus": 0}
-    old = describe(TENSORRT, Probe(state="ok", facts={"version": "10.9.0.34"}), {"tensorrt": ">=10.12"})
+    old = describe(TENSORRT, Probe(state="ok", facts={"version": "10.9.0.34"}), {"tensorrt": ">=10.12"}, {})
     assert (old.state, old.fix) == ("unsuitable", "pip install 'tensorrt>=10.12'")
 
 
 def test_absent_and_broken_packages_have_their_fix() -> None:
-    absent = describe(TENSORRT, Probe(state="absent", reason="not installed"), {})
+    absent = describe(TENSORRT, Probe(state="absent", reason="not installed"), {}, {})
     assert absent.fix == "pip install 'ran-deploy[tensorrt]' --extra-index-url https://pypi.nvidia.com"
-    broken = describe(TORCH, Probe(state="broken", reason="its import crashed with SIGSEGV"), {})
+    broken = describe(TORCH, Probe(state="broken", reason="its import crashed with SIGSEGV"), {}, {})
     assert (broken.state, broken.fix) == ("broken", "pip install --force-reinstall torch")
-    fine = describe(TORCH, Probe(state="ok", facts={"version": "2.13.0"}), {"torch": ">=2.9,<2.14"})
+    fine = describe(TORCH, Probe(state="ok", facts={"version": "2.13.0"}), {"torch": ">=2.9,<2.14"}, {})
     assert (fine.state, fine.fix) == ("ok", "")
+
+
+def test_no_fix_makes_a_conflict() -> None:
+    (cuda,) = (known for known in KNOWN if known.module == "cuda.core")
+    assert cuda.install({}) == "pip install 'ran-deploy[gpu]'"
+    assert cuda.install({"onnxruntime-gpu": "1.31"}) == "pip install 'ran-deploy[gpu]'"
+    assert cuda.install({"onnxruntime": "1.31"}) == "pip uninstall -y onnxruntime && pip install 'ran-deploy[gpu]'"
 
 
 def test_two_distributions_of_one_package_are_a_conflict() -> None:
