@@ -157,7 +157,10 @@ def _check_files(*paths: Path | None) -> None:
     for path in given:
         if path.is_dir():
             raise UsageError(f"{path} is a folder; expected the name of a file to write.")
-        require_writable(path)
+        try:
+            require_writable(path)
+        except UsageError as error:
+            raise UsageError(error.message, fix="Choose another folder.") from error
     if len({path.resolve() for path in given}) < len(given):
         raise UsageError("Two of the files to write have the same name.", fix="Give each its own.")
 

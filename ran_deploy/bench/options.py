@@ -120,7 +120,7 @@ class BenchOptions:
             names = [name for name, value in wrong.items() if value is not None]
             if names:
                 raise UsageError(
-                    f"{' and '.join(names)} belong to the server scenario, not to {self.scenario}.",
+                    f"Only the server scenario takes {' and '.join(names)}; this one is {self.scenario}.",
                     fix="Add --scenario server.",
                 )
             return

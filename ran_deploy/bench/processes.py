@@ -36,7 +36,8 @@ def _measure_apart(request: Request) -> Measured:
         # The very code that runs here, wherever it was imported from.
         home = str(Path(ran_deploy.__file__).parents[1])
         paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False)
+        # In a process group of its own, so that Ctrl-C reaches this process alone, which then ends that one.
+        done = subprocess.run(command, env={**os.environ, "PYTHONPATH": paths}, check=False, process_group=0)
         if not answer.exists():
             raise RanDeployError(
                 f"A process of the benchmark ended with code {done.returncode} and no result.",
@@ -61,7 +62,4 @@ def _child(question: Path, answer: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        _child(Path(sys.argv[1]), Path(sys.argv[2]))
-    except KeyboardInterrupt:
-        sys.exit(130)  # the process that waits was interrupted too, and says so
+    _child(Path(sys.argv[1]), Path(sys.argv[2]))

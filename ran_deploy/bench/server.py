@@ -18,7 +18,8 @@ class Timer:
     """Where time comes from; tests bring their own."""
 
     now_ns: Callable[[], int] = time.perf_counter_ns
-    sleep_s: Callable[[float], None] = time.sleep
+    sleep_s: Callable[[float], object] | None = None
+    """None: wait in a way that the end of the measurement cuts short."""
 
 
 def arrivals_ns(qps: float, *, duration_s: float, least: int, seed: int) -> list[int]:
@@ -75,8 +76,12 @@ def serve(
                 thread.start()
             for thread in threads:
                 thread.join()
-        finally:
-            line.closed = True  # Ctrl-C in this thread: let the workers end after the query that they run
+        except BaseException:
+            line.closed.set()  # Ctrl-C: a runtime that still computes when the process ends would abort it
+            for thread in threads:
+                if thread.is_alive():
+                    thread.join()
+            raise
     if line.failure is not None:
         raise line.failure
     served = sorted(line.served)
@@ -106,7 +111,7 @@ class _Line:
         self._next = 0
         self.begun_ns = timer.now_ns()
         self.served: list[tuple[int, Span]] = []
-        self.closed = False
+        self.closed = threading.Event()
         self.reason = ""
         self.failure: Exception | None = None
 
@@ -117,17 +122,17 @@ class _Line:
                 self._serve(place)
         except Exception as error:
             self.failure = error  # raised again in the thread that waits
-            self.closed = True
+            self.closed.set()
 
     def _take(self) -> int | None:
         with self._lock:
             place = self._next
-            if self.closed or place >= len(self._due_ns):
+            if self.closed.is_set() or place >= len(self._due_ns):
                 return None
             if place > 0 and self._timer.now_ns() - self.begun_ns > self._most_s * NS_PER_S:
                 left = len(self._due_ns) - place
                 self.reason = f"the most time, {self._most_s:g} s, was used up with {left:,} queries still to serve"
-                self.closed = True
+                self.closed.set()
                 return None
             self._next += 1
             return place
@@ -137,13 +142,15 @@ class _Line:
         due_ns = self.begun_ns + self._due_ns[place]
         wait_ns = due_ns - timer.now_ns()
         if wait_ns > 0:
-            timer.sleep_s(wait_ns / NS_PER_S)
+            (timer.sleep_s or self.closed.wait)(wait_ns / NS_PER_S)
+            if self.closed.is_set():
+                return
         payloads = self._timed.payloads
         started = timer.now_ns()
         self._timed.run(payloads[place % len(payloads)])
         ended = timer.now_ns()
         with self._lock:
             self.served.append((place, (started, ended)))
-            if not self.closed and self._give_up((ended - due_ns) / 1e6):
+            if not self.closed.is_set() and self._give_up((ended - due_ns) / 1e6):
                 self.reason = "given up: too many queries were late already"
-                self.closed = True
+                self.closed.set()

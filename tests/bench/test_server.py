@@ -73,6 +73,15 @@ def test_several_workers_serve_each_query_once() -> None:
     assert all(latency >= 0 for latency in series.latencies_ms)
 
 
+def test_what_waits_ends_when_another_gives_up() -> None:
+    # The second query is due in an hour; its worker must not be waited for.
+    hour_ns = 3600 * 1_000_000_000
+    series = serve(
+        Timed(lambda _: None, ("a",)), [0, hour_ns], workers=2, most_s=9999, boundary="engine", give_up=lambda _: True
+    )
+    assert len(series.spans) == 1
+
+
 def test_what_a_query_raises_is_raised() -> None:
     def fail(_: object) -> None:
         raise ValueError("no such image")
