@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from ran_deploy.bench.boundary import describe
 from ran_deploy.bench.compare_files import compare_results
 from ran_deploy.bench.compare_interval import TimeRatio, paired_ratio
 from ran_deploy.bench.compare_result import BatchComparison, CompareOptions, CompareResult, Metric
@@ -19,6 +20,7 @@ from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session
 
 _SCENARIO = "interleaved"
+_BOUNDARY = "engine"
 _RESULTS = ".json"
 
 
@@ -156,7 +158,7 @@ def compare_sessions(
             alternate=True,
             after_turn=after_turn,
         )
-        found.append(_compare_rounds(measured[0], measured[1], options))
+        found.append(_compare_rounds(measured[0], measured[1], options, describe(_BOUNDARY, a.contract)))
     return tuple(found), pools[0][1]
 
 
@@ -167,7 +169,7 @@ def _busy(environment: Environment) -> tuple[str, ...]:
     return (f"the machine was busy before the measurement (load {load:.1f} on {cpus} CPUs)",)
 
 
-def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions) -> BatchComparison:
+def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions, boundary: str) -> BatchComparison:
     latency = paired_ratio(b.round_p50_ms, a.round_p50_ms)
     seconds = [[1 / speed for speed in side.round_images_per_s] for side in (a, b)]
     time_per_image = paired_ratio(seconds[1], seconds[0])
@@ -176,7 +178,7 @@ def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions) -> BatchCompa
     return BatchComparison(
         batch=a.batch,
         scenario=_SCENARIO,
-        boundary="host: one synchronous run() call, batch in, float32 logits out",
+        boundary=boundary,
         a=a,
         b=b,
         latency=latency,

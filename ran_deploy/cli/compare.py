@@ -13,6 +13,7 @@ from ran_deploy.errors import UnstableError, UsageError
 if TYPE_CHECKING:
     from ran_deploy.bench.compare_interval import TimeRatio
     from ran_deploy.bench.compare_result import BatchComparison, CompareResult, Side
+    from ran_deploy.bench.environment import Environment
 
 EPILOG = """Examples:
 
@@ -24,6 +25,7 @@ ran-deploy compare monday.json tuesday.json    (of: ran-deploy bench --processes
 """
 
 _HASH = 12
+_METRICS = {"latency": "the median latency", "throughput": "the time per image of all runs"}
 
 
 def compare_command(
@@ -93,7 +95,7 @@ def compare_command(
 def report_lines(result: "CompareResult") -> list[str]:
     """Lay a comparison out for a person."""
     lines = [*_side("A", result.a), *_side("B", result.b), *fact("relation", result.relation)]
-    lines += [*fact("machine", result.environment.cpu), *fact("boundary", result.comparisons[0].boundary)]
+    lines += [*fact("machine", _machine(result.environment)), *fact("boundary", result.comparisons[0].boundary)]
     lines += [*fact("inputs", result.inputs), *fact("order", result.order)]
     about = f"about {_METRICS[result.options.metric]}; {result.rule}"
     lines += [*fact("verdict", about), ""]
@@ -104,14 +106,19 @@ def report_lines(result: "CompareResult") -> list[str]:
     return lines + _regression(result)
 
 
-_METRICS = {"latency": "the median latency", "throughput": "the time per image of all runs"}
+def _machine(environment: "Environment") -> str:
+    gpus = "".join(f", {gpu.get('name')} (driver {gpu.get('driver_version')})" for gpu in environment.gpus)
+    load = environment.load_average_1min
+    before = "" if load is None else f", load {load:.1f} before"
+    return f"{environment.cpu}, {environment.cpus} CPUs{gpus}{before}, {environment.os}"
 
 
 def _side(name: str, side: "Side") -> list[str]:
     size = "" if side.size_bytes is None else f", {side.size_bytes / 1e6:.1f} MB"
     threads = f"{side.threads} thread{'s' if side.threads > 1 else ''}"
     lines = fact(name, f"{side.engine}  sha256 {side.sha256[:_HASH]}…{size}")
-    lines += fact("", f"{side.runtime}, {side.provider}, {side.precision}, {threads}")
+    version = "".join(f" {version}" for name, version in side.versions.items() if name == side.runtime)
+    lines += fact("", f"{side.runtime}{version}, {side.provider}, {side.precision}, {threads}")
     for ancestor in side.lineage:
         lines += fact("", f"made from {origin(ancestor)}")
     return lines + fact("", f"accuracy: {scalars(side.accuracy)}" if side.accuracy else "")

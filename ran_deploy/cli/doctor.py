@@ -38,7 +38,7 @@ def report_lines(report: "DoctorReport") -> list[str]:
         lines += ["", "To make the rest work"]
         for fix in fixes:
             what = [ability.what for ability in report.abilities if fix in ability.fixes]
-            lines += [f"  {fix}", *fact("", f"for: {'; '.join(what)}")]
+            lines += [f"  {fix}", f"    for: {'; '.join(what)}"]
     return lines
 
 

@@ -52,12 +52,14 @@ JOBS = (
         commands=tuple(f"{verb} --runtime openvino" for verb in ("predict", "bench")),
         needs=(("openvino",),),
     ),
-    Job(what="the same in bfloat16", commands=("bench --runtime openvino-bf16",), needs=(("openvino",), (_BF16,))),
+    Job(what="run .onnx in bfloat16", commands=("bench --runtime openvino-bf16",), needs=(("openvino",), (_BF16,))),
     Job(
         what="run .onnx on the GPU", commands=("bench --runtime onnxruntime-cuda",), needs=((_GPU,), (_CUDA_PROVIDER,))
     ),
     Job(what="run .safetensors", commands=_PLAN_VERBS, needs=(("torch",),)),
-    Job(what="the same compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))),
+    Job(
+        what="run .safetensors compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))
+    ),
     Job(what="build plans ahead of time", commands=("build --flavour tensorrt-rtx",), needs=(("tensorrt_rtx",),)),
     Job(what="build plans for this GPU", commands=("build --flavour tensorrt",), needs=(("tensorrt",), (_GPU,))),
     Job(

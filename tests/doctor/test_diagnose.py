@@ -51,7 +51,7 @@ def test_a_bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
     report = on_a_machine_with(monkeypatch)
     by_name = {ability.what: ability for ability in report.abilities}
-    assert by_name["the same compiled"].lacks == ("torch", "a C++ compiler")
+    assert by_name["run .safetensors compiled"].lacks == ("torch", "a C++ compiler")
     assert by_name["run .onnx on the CPU"].fixes == ("pip install 'ran-deploy[cpu]'",)
     assert by_name["train"].lacks == ("torch", "matplotlib")
     assert by_name["train"].fixes == ("pip install 'ran-deploy[train]'",)
@@ -61,15 +61,15 @@ def test_a_bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report.problems == ()
     text = "\n".join(report_lines(report))
     assert "No NVIDIA GPU: this machine has no NVIDIA driver." in text
-    assert "  pip install 'ran-deploy[cpu]'\n             for: export to ONNX; make FP16 and INT8" in text
+    assert "  pip install 'ran-deploy[cpu]'\n    for: export to ONNX; make FP16 and INT8" in text
 
 
 def test_a_machine_that_serves_on_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     report = on_a_machine_with(monkeypatch, onnxruntime=ORT, openvino=OPENVINO)
     assert {"run .onnx on the CPU", "run .onnx in OpenVINO", "make FP16 and INT8"} <= working(report)
-    assert "the same in bfloat16" not in working(report)
+    assert "run .onnx in bfloat16" not in working(report)
     bf16 = replace(OPENVINO, facts={**OPENVINO.facts, "computes_in": ["FP32", "BF16"]})
-    assert "the same in bfloat16" in working(on_a_machine_with(monkeypatch, openvino=bf16))
+    assert "run .onnx in bfloat16" in working(on_a_machine_with(monkeypatch, openvino=bf16))
 
 
 def test_a_machine_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
