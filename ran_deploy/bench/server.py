@@ -74,13 +74,11 @@ def serve(
         try:
             for thread in threads:
                 thread.start()
-            for thread in threads:
-                thread.join()
+            line.wait(workers)
         except BaseException:
-            line.closed.set()  # Ctrl-C: a runtime that still computes when the process ends would abort it
-            for thread in threads:
-                if thread.is_alive():
-                    thread.join()
+            # Ctrl-C: a runtime that still computes when the process ends would abort it.
+            line.closed.set()
+            line.wait(sum(thread.ident is not None for thread in threads))
             raise
     if line.failure is not None:
         raise line.failure
@@ -112,6 +110,8 @@ class _Line:
         self.begun_ns = timer.now_ns()
         self.served: list[tuple[int, Span]] = []
         self.closed = threading.Event()
+        self._left: list[int] = []
+        self._leaving = threading.Semaphore(0)
         self.reason = ""
         self.failure: Exception | None = None
 
@@ -123,6 +123,17 @@ class _Line:
         except Exception as error:
             self.failure = error  # raised again in the thread that waits
             self.closed.set()
+        finally:
+            self._left.append(threading.get_ident())
+            self._leaving.release()
+
+    def wait(self, workers: int) -> None:
+        """Wait until so many workers have left, also if it was interrupted before.
+
+        ``Thread.join`` would not do: interrupted once, it takes a thread for ended that is not (Python 3.11).
+        """
+        while len(self._left) < workers:
+            self._leaving.acquire(timeout=1)  # an interruption may have taken one that was not seen
 
     def _take(self) -> int | None:
         with self._lock:
