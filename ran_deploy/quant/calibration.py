@@ -173,7 +173,7 @@ def require_shipped(arch: str | None, dataset: str | None) -> Path:
     path = shipped_calibration(str(arch), str(dataset))
     if path is None:
         raise UsageError(
-            f"No calibration ships for {arch} on {dataset}, and INT8 needs real images to be calibrated on.",
+            f"No calibration ships for {arch or 'this model'} on {dataset}; INT8 needs real images to calibrate on.",
             fix="Calibrate on images: --calib-dataset NAME --calib-data DIR",
         )
     return path

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
-from ran_deploy.manifest import Contract, Manifest, Precision, publish
+from ran_deploy.manifest import Contract, Manifest, Parent, Precision, publish
 
 
 def small_model() -> onnx.ModelProto:
@@ -74,7 +74,12 @@ def hot_model() -> onnx.ModelProto:
 
 
 def publish_model(
-    model: onnx.ModelProto, path: Path, precision: Precision | None = None, *, contract: Contract | None = None
+    model: onnx.ModelProto,
+    path: Path,
+    precision: Precision | None = None,
+    *,
+    contract: Contract | None = None,
+    parents: tuple[Parent, ...] = (),
 ) -> Path:
     """Write a model with the manifest that the exporter would give it."""
     info = dataset_info("cifar10")
@@ -84,7 +89,7 @@ def publish_model(
         dataset="cifar10",
         contract=contract or make_contract(info, info.labels),
         precision=precision or Precision(asked="fp32"),
-        parents=(),
+        parents=parents,
         key="by-hand",
     )
     content = model.SerializeToString()
