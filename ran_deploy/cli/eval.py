@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ran_deploy.cli.engine_options import BatchSize, Engine, Fallback, Runtime, Threads, Trust
+from ran_deploy.cli.engine_options import BatchSize, CudaBackend, Engine, Fallback, Runtime, Threads, Trust
 from ran_deploy.cli.output import JsonFlag, emit, note
 from ran_deploy.errors import UsageError
 
@@ -39,6 +39,7 @@ def eval_command(
     trust: Trust = False,
     fallback: Fallback = False,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
     as_json: JsonFlag = False,
 ) -> None:
     """Measure an engine's accuracy on a labelled dataset, alone or against another engine on the same images."""
@@ -61,6 +62,7 @@ def eval_command(
         trust=trust,
         fallback=fallback,
         runtime=runtime,
+        cuda_backend=cuda_backend,
     )
     low, high = result.top1_ci95
     lines = [f"{result.engine}  {result.runtime}, {result.samples:,} images of {result.dataset} ({result.split})"]
@@ -68,6 +70,14 @@ def eval_command(
     if result.top5 is not None:
         lines.append(f"top-5  {result.top5:.2f}%")
     emit(result, "eval/v1", as_json=as_json, lines=[*lines, *_against_lines(result)])
+    for text in _notes(result):
+        note(f"note: {text}")
+
+
+def _notes(result: "EvalResult") -> tuple[str, ...]:
+    from ran_deploy.runtime.against import AgainstResult
+
+    return (*result.notes, *result.against.reference.notes) if isinstance(result, AgainstResult) else result.notes
 
 
 def _against_lines(result: "EvalResult") -> list[str]:

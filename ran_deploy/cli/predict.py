@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ran_deploy.cli.engine_options import BatchSize, Engine, Fallback, Runtime, Threads, Trust
+from ran_deploy.cli.engine_options import BatchSize, CudaBackend, Engine, Fallback, Runtime, Threads, Trust
 from ran_deploy.cli.output import JsonFlag, emit, table
 
 EPILOG = "Example: ran-deploy predict --engine att92.onnx photo.jpg folder/ --top 3"
@@ -20,13 +20,22 @@ def predict_command(
     trust: Trust = False,
     fallback: Fallback = False,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
     as_json: JsonFlag = False,
 ) -> None:
     """Classify image files."""
     from ran_deploy.runtime.predict import predict
 
     result = predict(
-        engine, files, top=top, batch=batch, threads=threads, trust=trust, fallback=fallback, runtime=runtime
+        engine,
+        files,
+        top=top,
+        batch=batch,
+        threads=threads,
+        trust=trust,
+        fallback=fallback,
+        runtime=runtime,
+        cuda_backend=cuda_backend,
     )
     rows = [
         (str(image.file) if place == 0 else "", guess.label, f"{100 * guess.probability:.2f}%")

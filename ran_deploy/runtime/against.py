@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.data.dataset import Dataset, Split
 from ran_deploy.data.open import open_dataset
 from ran_deploy.progress import Progress
@@ -48,6 +49,7 @@ def evaluate_against(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
 ) -> AgainstResult:
     """Measure an engine and a reference on the same images, and gate on the difference.
 
@@ -65,6 +67,7 @@ def evaluate_against(
         trust: Open engines without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
         runtime: What runs the candidate if it is an ``.onnx`` file; the reference runs in its own default.
+        cuda_backend: What drives the GPU for plans: "cuda-python" or "pycuda".
 
     Raises:
         UsageError: An engine or the data are missing, or the dataset's classes are not the engines'.
@@ -78,8 +81,10 @@ def evaluate_against(
         check_positive("--limit", limit)
     gate = None if max_drop is None else Gate(max_drop=max_drop)
     with (
-        open_engine(engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime) as candidate,
-        open_engine(reference, threads=threads, trust=trust, fallback=fallback) as baseline,
+        open_engine(
+            engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
+        ) as candidate,
+        open_engine(reference, threads=threads, trust=trust, fallback=fallback, cuda_backend=cuda_backend) as baseline,
     ):
         images = open_dataset(dataset, data, split)
         mine, theirs, paired = compare_sessions(baseline, candidate, images, batch=batch, limit=limit)

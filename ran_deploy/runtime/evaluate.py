@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.data.dataset import Dataset, Images, Split, batches
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive, run_images
+from ran_deploy.runtime.caveats import caveats
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session
 
@@ -37,6 +39,8 @@ class EvalResult:
     """Percent whose right class is among the five likeliest; None with fewer than six classes."""
     top1_ci95: tuple[float, float]
     """Wilson's 95% confidence interval of ``top1``, in percent."""
+    notes: tuple[str, ...]
+    """What a reader should know of the figures, in words."""
 
 
 def evaluate(
@@ -51,6 +55,7 @@ def evaluate(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
 ) -> EvalResult:
     """Measure an engine's top-1 and top-5 accuracy.
 
@@ -64,7 +69,8 @@ def evaluate(
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
-        runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
+        runtime: What runs it; see :func:`~ran_deploy.runtime.open.open_engine`.
+        cuda_backend: What drives the GPU for a plan: "cuda-python" or "pycuda".
 
     Raises:
         UsageError: The engine or the data are missing, or the dataset's classes are not the engine's.
@@ -76,7 +82,9 @@ def evaluate(
     check_positive("--batch", batch)
     if limit is not None:
         check_positive("--limit", limit)
-    with open_engine(engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime) as session:
+    with open_engine(
+        engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
+    ) as session:
         return evaluate_session(session, open_dataset(dataset, data, split), batch=batch, limit=limit)
 
 
@@ -150,6 +158,7 @@ class Tally:
             top1=100 * self._first / samples,
             top5=100 * self._five / samples if len(dataset.labels) > 5 else None,
             top1_ci95=(100 * low, 100 * high),
+            notes=caveats(session.info),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.data.preprocess import find_images, load_images
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive, run_images
@@ -53,6 +54,7 @@ def predict(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
 ) -> PredictResult:
     """Classify image files.
 
@@ -64,7 +66,8 @@ def predict(
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
-        runtime: What runs an ``.onnx`` file: "auto" (ONNX Runtime), "onnxruntime", "openvino" or "openvino-bf16".
+        runtime: What runs it; see :func:`~ran_deploy.runtime.open.open_engine`.
+        cuda_backend: What drives the GPU for a plan: "cuda-python" or "pycuda".
 
     Raises:
         UsageError: A file or the engine is missing, or an option is out of range.
@@ -77,7 +80,9 @@ def predict(
     check_positive("--batch", batch)
     paths = find_images(files)
     predictions: list[FilePrediction] = []
-    with open_engine(engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime) as session:
+    with open_engine(
+        engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
+    ) as session:
         contract = session.contract
         with Progress("predict", len(paths), "images") as progress:
             for start in range(0, len(paths), batch):
