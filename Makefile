@@ -14,9 +14,12 @@ demo: $(VENV)/demo.stamp
 	run quantize --onnx att92.onnx --precision fp16 --samples ../models/samples; \
 	run build --onnx att92_fp16.onnx; \
 	run verify att92.onnx att92_fp16.onnx --data ../models/samples; \
-	run predict --engine att92_fp16.onnx --top 3 ../models/samples; \
+	run quantize --onnx att92.onnx --precision int8 --calibration shipped --samples ../models/samples; \
+	run build --onnx att92_int8.onnx; \
+	run verify att92.onnx att92_int8.onnx --data ../models/samples; \
+	run predict --engine att92_int8.onnx --top 3 ../models/samples; \
 	run bench --engine att92.onnx --batch 1,64; \
-	run inspect att92_fp16.plan; \
+	run inspect att92_int8.plan; \
 	printf '\nThe files are in demo/, each with its manifest beside it.\n'
 
 test: $(VENV)/dev.stamp
