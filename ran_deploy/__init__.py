@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from ran_deploy.bench.pareto import pareto as pareto
     from ran_deploy.data.download import fetch_dataset as fetch_dataset
     from ran_deploy.data.open import open_dataset as open_dataset
-    from ran_deploy.doctor.diagnose import doctor as doctor
     from ran_deploy.engine.build import build_engine as build_engine
     from ran_deploy.engine.inspect import inspect_file as inspect_file
     from ran_deploy.graph.export import export_onnx as export_onnx
     from ran_deploy.graph.verify import verify_engines as verify_engines
+    from ran_deploy.machine.diagnose import doctor as doctor
     from ran_deploy.profiling.profile import profile as profile
     from ran_deploy.quant.auto import quantize_auto as quantize_auto
     from ran_deploy.quant.int8 import quantize_int8 as quantize_int8
@@ -34,7 +34,7 @@ _HOMES = {
     "build_engine": "ran_deploy.engine.build",
     "compare": "ran_deploy.bench.compare",
     "create_model": "ran_deploy.arch.registry",
-    "doctor": "ran_deploy.doctor.diagnose",
+    "doctor": "ran_deploy.machine.diagnose",
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",
     "export_onnx": "ran_deploy.graph.export",

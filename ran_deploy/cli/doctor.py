@@ -6,16 +6,16 @@ from ran_deploy.cli.facts import fact
 from ran_deploy.cli.output import JsonFlag, emit, table
 
 if TYPE_CHECKING:
-    from ran_deploy.doctor.commands import Ability
-    from ran_deploy.doctor.diagnose import DoctorReport
-    from ran_deploy.doctor.packages import Package
+    from ran_deploy.machine.commands import Ability
+    from ran_deploy.machine.diagnose import DoctorReport
+    from ran_deploy.machine.packages import Package
 
 EPILOG = "Example: ran-deploy doctor"
 
 
 def doctor_command(as_json: JsonFlag = False) -> None:
     """Show runtimes, GPUs, drivers and versions, which commands work with them, and the fix for each that does not."""
-    from ran_deploy.doctor.diagnose import doctor
+    from ran_deploy.machine.diagnose import doctor
 
     report = doctor()
     emit(report, "doctor/v1", as_json=as_json, lines=report_lines(report))

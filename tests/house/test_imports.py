@@ -23,7 +23,7 @@ ALLOWED = {
     "engine": {"data", "arch", "runtime", "graph", "quant", "profiling"},
     "bench": {"data", "runtime"},
     "profiling": {"data", "runtime", "bench"},
-    "doctor": {"data", "runtime", "bench"},
+    "machine": {"data", "runtime", "bench"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
 HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx"}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ran_deploy.bench.environment import Environment
-from ran_deploy.doctor.probe import Probe
+from ran_deploy.machine.probe import Probe
 
 _INT8 = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 _BF16 = ("avx512_bf16", "amx_bf16")

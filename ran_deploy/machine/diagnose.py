@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ran_deploy import __version__
 from ran_deploy.bench.environment import Environment, read_environment
-from ran_deploy.doctor.commands import JOBS, Ability, judge
-from ran_deploy.doctor.hardware import Advice, cpu_advice, gpu_advice
-from ran_deploy.doctor.packages import KNOWN, Package, conflicts, describe, installed_onnxruntimes, read_requirements
-from ran_deploy.doctor.probe import Probe, probe_all
+from ran_deploy.machine.commands import JOBS, Ability, judge
+from ran_deploy.machine.hardware import Advice, cpu_advice, gpu_advice
+from ran_deploy.machine.packages import KNOWN, Package, conflicts, describe, installed_onnxruntimes, read_requirements
+from ran_deploy.machine.probe import Probe, probe_all
 
 _DRIVER = "driver"
 

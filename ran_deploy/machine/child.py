@@ -1,6 +1,6 @@
 """What one library says of itself, found out in a process of its own: a library that crashes takes only that along.
 
-Run by :mod:`ran_deploy.doctor.probe`; prints one line that begins with :data:`MARK`.
+Run by :mod:`ran_deploy.machine.probe`; prints one line that begins with :data:`MARK`.
 """
 
 import contextlib

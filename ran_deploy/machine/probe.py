@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ran_deploy.doctor.child import MARK
+from ran_deploy.machine.child import MARK
 from ran_deploy.runtime.threads import usable_cpus
 
 TIMEOUT_S = 120.0
 """A cold import of PyTorch or Model Optimizer takes many seconds on a slow disk."""
 
-_SCRIPT = "import sys; sys.path[:] = {path!r}; from ran_deploy.doctor.child import main; main({name!r})"
+_SCRIPT = "import sys; sys.path[:] = {path!r}; from ran_deploy.machine.child import main; main({name!r})"
 
 State = Literal["ok", "absent", "broken"]
 
@@ -36,7 +36,7 @@ def probe_all(names: Sequence[str], *, timeout_s: float = TIMEOUT_S) -> dict[str
     """Probe several libraries at once.
 
     Args:
-        names: Keys of :data:`ran_deploy.doctor.child.PROBES`.
+        names: Keys of :data:`ran_deploy.machine.child.PROBES`.
         timeout_s: How long one may take, in seconds.
     """
     with ThreadPoolExecutor(max_workers=max(1, min(4, usable_cpus()))) as pool:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ran_deploy.doctor.probe import Probe
+from ran_deploy.machine.probe import Probe
 from ran_deploy.optional import versions
 
 DISTRIBUTION = "ran-deploy"

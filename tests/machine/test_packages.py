@@ -2,8 +2,8 @@ import importlib.metadata
 
 import pytest
 
-from ran_deploy.doctor.packages import KNOWN, Known, conflicts, describe, read_requirements, suits
-from ran_deploy.doctor.probe import Probe
+from ran_deploy.machine.packages import KNOWN, Known, conflicts, describe, read_requirements, suits
+from ran_deploy.machine.probe import Probe
 
 TORCH = Known(module="torch", distributions=("torch",), extra="train")
 TENSORRT = Known(module="tensorrt", distributions=("tensorrt",), extra="tensorrt")

@@ -12,12 +12,12 @@ from ran_deploy.bench.environment import read_environment
 from ran_deploy.cli import app
 from ran_deploy.cli.app import run
 from ran_deploy.cli.doctor import report_lines
-from ran_deploy.doctor import diagnose
-from ran_deploy.doctor.commands import JOBS
-from ran_deploy.doctor.diagnose import DoctorReport, doctor
-from ran_deploy.doctor.hardware import cpu_advice, gpu_advice
-from ran_deploy.doctor.packages import KNOWN
-from ran_deploy.doctor.probe import Probe
+from ran_deploy.machine import diagnose
+from ran_deploy.machine.commands import JOBS
+from ran_deploy.machine.diagnose import DoctorReport, doctor
+from ran_deploy.machine.hardware import cpu_advice, gpu_advice
+from ran_deploy.machine.packages import KNOWN
+from ran_deploy.machine.probe import Probe
 
 ABSENT = Probe(state="absent", reason="not installed")
 NO_GPU = Probe(state="absent", reason="this machine has no NVIDIA driver")

@@ -4,8 +4,8 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ran_deploy.doctor.packages import Package
-from ran_deploy.doctor.probe import Probe
+from ran_deploy.machine.packages import Package
+from ran_deploy.machine.probe import Probe
 
 NOTHING: tuple[tuple[str, ...], ...] = ()
 _GPU = "gpu"

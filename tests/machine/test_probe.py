@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ran_deploy.doctor.probe import probe, probe_all
+from ran_deploy.machine.probe import probe, probe_all
 
 
 @pytest.fixture
