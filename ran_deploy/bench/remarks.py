@@ -48,15 +48,18 @@ def _about_search(result: BenchResult) -> Iterator[str]:
 
 def _about_series(result: BenchResult) -> Iterator[str]:
     several = len(result.boundaries) > 1
-    for entry in result.results:
-        where = f"batch {entry.batch}" + (f", {entry.boundary}" if several else "")
-        if not entry.stable:
-            yield f"Unstable at {where}: {entry.stability.partition(': ')[2]}; see --duration."
+    names = [f"batch {entry.batch}" + (f" {entry.boundary}" if several else "") for entry in result.results]
+    unstable = [place for place, entry in enumerate(result.results) if not entry.stable]
+    if unstable:
+        reason = result.results[unstable[0]].stability.partition(": ")[2]
+        first = f" (at {names[unstable[0]]})" if len(unstable) > 1 else ""
+        yield f"Unstable at {', '.join(names[place] for place in unstable)}: {reason}{first}; see --duration."
+    for name, entry in zip(names, result.results, strict=True):
         if entry.headline.ms is None and entry.server is not None:
             yield _too_few(entry)
         if entry.process_spread is not None and entry.process_spread > _WIDE * _width(entry):
             yield (
-                f"At {where} the medians of the processes differ by {100 * entry.process_spread:.0f}%, far more than "
+                f"At {name} the medians of the processes differ by {100 * entry.process_spread:.0f}%, far more than "
                 "the intervals within them tell: trust the spread."
             )
     for entry in result.results:
@@ -69,11 +72,11 @@ def _width(entry: BatchResult) -> float:
 
 
 def _cost_of_images(entry: BatchResult, results: Sequence[BatchResult]) -> Iterator[str]:
-    """Say what the way from encoded images to classes adds to the engine's own time."""
+    """Say what the way from encoded images to classes adds to the engine's own time, where both are stable."""
     for other in results:
         if entry.boundary == "engine" and other.boundary == "end-to-end" and other.batch == entry.batch:
             added = other.p50_ms - entry.p50_ms
-            if added > 0:
+            if added > 0 and entry.stable and other.stable:
                 yield (
                     f"Decoding, preprocessing and picking the class add {added:.2f} ms to the engine's "
                     f"{entry.p50_ms:.2f} ms at batch {entry.batch} (medians)."

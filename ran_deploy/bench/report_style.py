@@ -27,7 +27,7 @@ svg .halo { paint-order: stroke; stroke: #fff; stroke-width: 3px; stroke-linejoi
 svg .grid { stroke: #e8ebef; } svg .axis { stroke: #9aa3ad; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13.5px; font-variant-numeric: tabular-nums; }
-th, td { text-align: right; padding: 6px 9px; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { text-align: right; padding: 6px 8px; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { color: var(--soft); font-weight: 600; } td small { display: block; color: var(--soft); font-size: 11.5px; }
 th:first-child, td:first-child, th.left, td.left { text-align: left; }
 dl { display: grid; grid-template-columns: minmax(120px, 190px) 1fr; gap: 5px 16px; margin: 0; }

@@ -11,35 +11,42 @@ from ran_deploy.bench.search import Search
 
 def results_table(result: BenchResult) -> str:
     """Return the statistics of each batch size and boundary, each with its interval below it."""
+    several = len(result.boundaries) > 1
+    fresh = any(entry.process_spread is not None for entry in result.results)
     percents = [f"p{percent:g}" for percent in result.options.percentiles]
-    header = ["batch", "boundary", "runs", "mean ms", "p50", *percents, "max", "cv", "images/s", "verdict"]
-    rows = [_row(entry) for entry in result.results]
-    if any(entry.process_spread is not None for entry in result.results):
-        header.insert(-1, "processes")
-        for row, entry in zip(rows, result.results, strict=True):
-            row.insert(-1, _cell(f"±{50 * (entry.process_spread or 0):.1f}%", "of the medians"))
-    return _table(header, rows) + '<p class="soft">Below each number: its 95% interval. n&lt;N: too few runs.</p>'
+    header = [
+        "batch",
+        *(["boundary"] if several else []),
+        "verdict",
+        *("runs", "mean ms", "p50", *percents, "max", "cv", "images/s"),
+        *(["processes"] if fresh else []),
+    ]
+    rows = [_row(entry, boundary=several, spread=fresh) for entry in result.results]
+    words = "Below each number: its 95% interval. n&lt;N: too few runs. cv: standard deviation over mean."
+    if fresh:
+        words += " processes: half the spread of their medians."
+    return _table(header, rows) + f'<p class="soft">{words}</p>'
 
 
-def _row(entry: BatchResult) -> list[str]:
+def _row(entry: BatchResult, *, boundary: bool, spread: bool) -> list[str]:
     limits = entry.images_per_s_ci95
     verdict = '<span class="good">stable</span>' if entry.stable else '<span class="bad">unstable</span>'
+    cells = [
+        _cell(f"n<{one.needs:,}") if one.ms is None else _cell(ms(one.ms), interval(one.ci95_ms))
+        for one in entry.percentiles
+    ]
     return [
         _cell(str(entry.batch)),
-        _cell(entry.boundary),
+        *([_cell(entry.boundary)] if boundary else []),
+        verdict,
         _cell(f"{entry.samples:,}"),
         _cell(ms(entry.mean_ms), interval(entry.mean_ci95_ms)),
         _cell(ms(entry.p50_ms), interval(entry.p50_ci95_ms)),
-        *(
-            _cell(f"n<{estimate.needs:,}")
-            if estimate.ms is None
-            else _cell(ms(estimate.ms), interval(estimate.ci95_ms))
-            for estimate in entry.percentiles
-        ),
+        *cells,
         _cell(ms(entry.max_ms)),
         _cell(f"{100 * entry.cv:.1f}%"),
         _cell(rate(entry.images_per_s), f"{rate(limits[0])} to {rate(limits[1])}" if limits else ""),
-        verdict,
+        *([_cell(f"±{50 * (entry.process_spread or 0):.1f}%")] if spread else []),
     ]
 
 
