@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.bench.interleave import SETTLE_MS, measure_in_rounds
-from ran_deploy.bench.measure import Request
 from ran_deploy.bench.ratio import Ratio, speed_ratio
+from ran_deploy.bench.request import Request
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.plan_preflight import onnx_parent

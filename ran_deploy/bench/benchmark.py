@@ -6,20 +6,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from ran_deploy.bench.activity import Activity, activity_since, snapshot
+from ran_deploy.bench.activity import activity_since, snapshot
 from ran_deploy.bench.against_parent import AgainstParent, find_float_parent, measure_against_parent
-from ran_deploy.bench.bootstrap import RULE
-from ran_deploy.bench.environment import Environment, read_environment
-from ran_deploy.bench.measure import Measured, Request
-from ran_deploy.bench.options import DEFAULT_BATCHES, MEANINGS, BenchOptions, Boundary, Scenario
+from ran_deploy.bench.assemble import assemble
+from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.options import DEFAULT_BATCHES, BenchOptions, Boundary, Scenario
 from ran_deploy.bench.processes import measure_in_processes
 from ran_deploy.bench.raw_files import write_csv, write_export_times
 from ran_deploy.bench.remarks import remarks
 from ran_deploy.bench.repeat import repeat_command
 from ran_deploy.bench.report_html import write_html
-from ran_deploy.bench.result import BenchResult, ProcessStart
-from ran_deploy.bench.statistics import PERCENTILE_RULE
-from ran_deploy.bench.summary import summarize_all
+from ran_deploy.bench.request import Measured, Request
+from ran_deploy.bench.result import BenchResult
 from ran_deploy.config import to_mapping
 from ran_deploy.errors import RanDeployError, UnstableError, UsageError
 from ran_deploy.files import require_writable
@@ -136,9 +134,7 @@ def benchmark(
     activity = activity_since(before)
     manifest = read_manifest(Path(measured[0].session.engine))
     parent, notes = _against_parent(request, measured[0], manifest) if against_parent else (None, [])
-    result = _assemble(
-        request, measured, manifest=manifest, environment=environment, activity=activity, created=created
-    )
+    result = assemble(request, measured, manifest=manifest, environment=environment, activity=activity, created=created)
     result = replace(
         result, against_parent=parent, notes=(*notes, *remarks(result)), command=repeat_command(request, against_parent)
     )
@@ -177,60 +173,6 @@ def _against_parent(
     except RanDeployError as error:
         return None, [f"The float32 parent {parent} was not measured: {error.message}"]
     return found, [entry.text for entry in found.batches]
-
-
-def _assemble(
-    request: Request,
-    measured: list[Measured],
-    *,
-    manifest: Manifest | None,
-    environment: Environment,
-    activity: Activity,
-    created: str,
-) -> BenchResult:
-    options, first = request.options, measured[0]
-    peaks = [one.peak_rss_bytes for one in measured if one.peak_rss_bytes is not None]
-    return BenchResult(
-        engine=first.session.engine,
-        scenario=f"{options.scenario}: {MEANINGS[options.scenario]}",
-        session=first.session,
-        boundary=first.boundaries[options.boundaries[0]],
-        boundaries=first.boundaries,
-        inputs=first.inputs,
-        percentile_rule=PERCENTILE_RULE,
-        interval_rule=f"mean, throughput and the bootstrap of p99: {RULE}; percentiles: 95%, from order statistics",
-        stop_rule=_stop_rule(options, first),
-        load_s=first.session.load_s,
-        first_inference_ms=first.first_inference_ms,
-        starts=tuple(
-            ProcessStart(
-                load_s=one.session.load_s,
-                first_inference_ms=one.first_inference_ms,
-                peak_rss_bytes=one.peak_rss_bytes,
-            )
-            for one in measured
-        ),
-        results=summarize_all(measured, options),
-        search=first.search,
-        against_parent=None,
-        notes=(),
-        peak_rss_bytes=max(peaks, default=None),
-        options=options,
-        environment=environment,
-        activity=activity,
-        lineage=() if manifest is None else manifest.parents,
-        precision_asked="unknown" if manifest is None else manifest.precision.asked,
-        created=created,
-        command="",
-    )
-
-
-def _stop_rule(options: BenchOptions, measured: Measured) -> str:
-    if measured.search is not None:
-        return measured.search.rule
-    if options.scenario == "server":
-        return f"a schedule of at least {options.iterations} queries and {options.duration_s:g} s, drawn beforehand"
-    return options.stop_rule.text
 
 
 def _fail_if_unstable(result: BenchResult, wanted: bool) -> None:

@@ -1,10 +1,10 @@
 """One process's share of a benchmark: open the engine, measure all that is asked for, close it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ran_deploy.bench.arrivals import arrivals_ns
 from ran_deploy.bench.boundary import (
     Timed,
     describe,
@@ -18,59 +18,18 @@ from ran_deploy.bench.environment import peak_rss_bytes
 from ran_deploy.bench.inputs import make_pool
 from ran_deploy.bench.loop import NS_PER_MS, NS_PER_S, recorded_loop
 from ran_deploy.bench.options import BenchOptions
+from ran_deploy.bench.request import Measured, Request
 from ran_deploy.bench.search import Search, find_max_qps
 from ran_deploy.bench.series import Series
-from ran_deploy.bench.server import arrivals_ns, serve
+from ran_deploy.bench.server import serve
 from ran_deploy.bench.statistics import percentile
 from ran_deploy.bench.stop import StopRule
 from ran_deploy.progress import Progress
-from ran_deploy.runtime.open import open_engine
-from ran_deploy.runtime.session import Session, SessionInfo
+from ran_deploy.runtime.session import Session
 
 _CEILING = 1.25
 _GRACE_S = 10
 """However short a schedule is, its queue is given this time."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What to measure, as it is handed to a process."""
-
-    engine: str
-    options: BenchOptions
-    images: str | None = None
-    threads: int | None = None
-    trust: bool = False
-    fallback: bool = False
-    runtime: str = "auto"
-    device: str = "auto"
-    cuda_backend: str = "cuda-python"
-
-    def open(self, path: Path | None = None) -> Session:
-        """Open the engine, or another one in the same way; raises as :func:`ran_deploy.runtime.open.open_engine`."""
-        return open_engine(
-            self.engine if path is None else path,
-            self.device,
-            threads=self.threads,
-            trust=self.trust or path is not None,
-            fallback=self.fallback,
-            runtime=self.runtime,  # type: ignore[arg-type]  # it comes from a file: open_engine checks it
-            cuda_backend=self.cuda_backend,  # type: ignore[arg-type]
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What one process found."""
-
-    session: SessionInfo
-    boundaries: dict[str, str]
-    """Each timed boundary and what the clock covers there."""
-    inputs: str
-    first_inference_ms: float
-    series: tuple[Series, ...]
-    search: Search | None
-    peak_rss_bytes: int | None
 
 
 Call = Callable[[str, int], Timed[Any]]

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import ran_deploy
 from ran_deploy import errors
-from ran_deploy.bench.measure import Measured, Request, measure
+from ran_deploy.bench.measure import measure
+from ran_deploy.bench.request import Measured, Request
 from ran_deploy.config import from_mapping, read_json, to_mapping
 from ran_deploy.errors import RanDeployError
 from ran_deploy.files import write_text

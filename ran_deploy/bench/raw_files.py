@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from ran_deploy.bench.loop import NS_PER_MS
-from ran_deploy.bench.measure import Measured
+from ran_deploy.bench.request import Measured
 from ran_deploy.bench.series import Series
 from ran_deploy.files import write_text
 

@@ -3,8 +3,8 @@
 import shlex
 from dataclasses import fields
 
-from ran_deploy.bench.measure import Request
 from ran_deploy.bench.options import DEFAULT_BATCHES, BenchOptions
+from ran_deploy.bench.request import Request
 
 _FLAGS = {
     "boundary": "--boundary",

@@ -4,12 +4,12 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from ran_deploy.bench.measure import Measured
 from ran_deploy.bench.report_charts import histogram, median_latency, search_chart, throughput, time_line
 from ran_deploy.bench.report_facts import environment_facts, lineage_facts, method_facts
 from ran_deploy.bench.report_style import CSS
 from ran_deploy.bench.report_tables import parent_table, results_table, search_table
 from ran_deploy.bench.report_words import cards
+from ran_deploy.bench.request import Measured
 from ran_deploy.bench.result import BenchResult
 from ran_deploy.files import write_text
 

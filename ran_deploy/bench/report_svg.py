@@ -1,8 +1,9 @@
 """A small drawing board for charts: linear axes with round ticks, as inline SVG without anything from outside."""
 
 import html
-import math
 from collections.abc import Callable, Mapping, Sequence
+
+from ran_deploy.bench.report_axis import number, ticks
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#D55E00", "#009E73", "#5b6570"
 """Okabe and Ito's palette, which colour-blind people tell apart."""
@@ -137,22 +138,6 @@ class Chart:
             f'<text x="13" y="{middle_y}" text-anchor="middle" class="name" '
             f'transform="rotate(-90 13 {middle_y})">{html.escape(y_label)}</text>',
         ]
-
-
-def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Return at most about ``most`` round values between two, their step 1, 2 or 5 times a power of ten."""
-    raw = (high - low) / most
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [place * step for place in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def number(value: float) -> str:
-    """Return a number as an axis shows it."""
-    if abs(value) >= 1000:
-        return f"{value:,.0f}"
-    return f"{value:.10g}" if abs(value) >= 1e-9 else "0"
 
 
 def place_rules(chart: Chart, rules: Sequence[tuple[float, str, str]], keep: Callable[[float], bool]) -> None:

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ran_deploy.bench.arrivals import arrivals_ns
 from ran_deploy.bench.series import Series
-from ran_deploy.bench.server import arrivals_ns
 from ran_deploy.bench.statistics import minimum_samples, percentile
 
 PERCENT = 99

@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 from ran_deploy.bench.bootstrap import mean_interval, percentile_bootstrap
 from ran_deploy.bench.loop import NS_PER_MS, NS_PER_S
-from ran_deploy.bench.measure import Measured
 from ran_deploy.bench.options import HEADLINE, BenchOptions
+from ran_deploy.bench.request import Measured
 from ran_deploy.bench.result import BatchResult, PercentileEstimate, ServerLoad
 from ran_deploy.bench.series import Series
 from ran_deploy.bench.statistics import (

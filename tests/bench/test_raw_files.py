@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from ran_deploy.bench.benchmark import benchmark
-from ran_deploy.bench.measure import Measured
 from ran_deploy.bench.raw_files import write_csv, write_export_times
+from ran_deploy.bench.request import Measured
 from ran_deploy.bench.series import Series
 from ran_deploy.runtime.session import SessionInfo
 

@@ -9,9 +9,9 @@ import pytest
 
 from ran_deploy.bench import benchmark as module
 from ran_deploy.bench.benchmark import benchmark
-from ran_deploy.bench.measure import Measured
 from ran_deploy.bench.processes import measure_in_processes
 from ran_deploy.bench.report_html import render
+from ran_deploy.bench.request import Measured
 from ran_deploy.bench.result import BenchResult
 
 _VOID = {"meta", "br", "img", "link", "input", "hr"}

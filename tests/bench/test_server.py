@@ -6,8 +6,9 @@ import statistics
 
 import pytest
 
+from ran_deploy.bench.arrivals import arrivals_ns
 from ran_deploy.bench.boundary import Timed
-from ran_deploy.bench.server import arrivals_ns, serve
+from ran_deploy.bench.server import serve
 from tests.bench.fakes import MS, FakeTime
 
 
