@@ -12,8 +12,10 @@ from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.dataset import ArrayDataset
 from ran_deploy.data.synthetic import make_synthetic
 from ran_deploy.errors import UsageError
+from ran_deploy.quant.quantize import quantize_fp16
 from ran_deploy.runtime.evaluate import evaluate, evaluate_session, wilson_interval
 from ran_deploy.runtime.open import open_engine
+from tests.runtime.conftest import Engines
 
 _LABELS = ("red", "green", "blue")
 
@@ -139,3 +141,18 @@ def test_other_classes_of_a_real_dataset(engines: Any) -> None:
     data = Path(os.environ["RAN_DEPLOY_DATA"]) / "cifar-10-batches-bin"
     with pytest.raises(UsageError, match="calls class 0 'disc'; the dataset cifar10 calls it 'airplane'"):
         evaluate(engines.onnx, "cifar10", data)
+
+
+def test_a_float16_file_on_the_cpu_is_not_read_as_float16(
+    engines: Engines, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    half = quantize_fp16(engines.onnx, out=tmp_path / "half.onnx").path
+    capsys.readouterr()
+    arguments = ["--against", str(engines.onnx), "--dataset", "synthetic", "--limit", "4", "--max-drop", "99"]
+    assert run(["eval", "--engine", str(half), *arguments, "--json"]) == 0
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    (text,) = document["notes"]
+    assert f"computes the float16 of {half} in float32" in text
+    assert document["against"]["reference"]["notes"] == []
+    assert said.err.count("note: ") == 1
