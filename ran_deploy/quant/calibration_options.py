@@ -8,6 +8,7 @@ from ran_deploy.manifest import Manifest
 from ran_deploy.quant.calibrate import Method
 from ran_deploy.quant.calibration import Calibration, ImageCalibration, open_calibration_file
 from ran_deploy.quant.subset import DEFAULT_SAMPLES, choose_subset, open_calibration_data
+from ran_deploy.resources import shipped_calibration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,11 @@ class CalibrationOptions:
         """
         if self.file is not None:
             return open_calibration_file(self.file, source, self.try_on)
+        if self.data is None and shipped_calibration(str(source.arch), str(source.dataset)) is not None:
+            raise UsageError(
+                "INT8 needs real images to be calibrated on, and no folder of them was given.",
+                fix="Give --calib-data DIR, or --calibration shipped for the ranges that ship beside the weights.",
+            )
         return self.open_images(source, method)
 
     def open_images(self, source: Manifest, method: Method) -> ImageCalibration:

@@ -257,6 +257,17 @@ def test_modelopt_neither_takes_nor_gives_a_file(source: Path) -> None:
         quantize_int8(source, CalibrationOptions(file="x.json"), backend="modelopt")
 
 
+def test_without_images_the_shipped_file_is_proposed_where_there_is_one(source: Path) -> None:
+    manifest = read_manifest(source)
+    assert manifest is not None
+    with pytest.raises(UsageError, match="needs real images") as caught:
+        CalibrationOptions().open(replace(manifest, arch="att92"), "minmax")
+    assert "--calibration shipped" in caught.value.fix
+    with pytest.raises(UsageError, match="needs real images") as caught:
+        CalibrationOptions().open(manifest, "minmax")
+    assert "shipped" not in caught.value.fix
+
+
 def test_where_nothing_ships_it_says_so() -> None:
     with pytest.raises(UsageError, match="No calibration ships for att452 on cifar10"):
         require_shipped("att452", "cifar10")

@@ -1,5 +1,7 @@
 """Calibration images: balanced, seeded, real, and from the training split only."""
 
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from ran_deploy.data.synthetic import make_synthetic
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import sha256_bytes
 from ran_deploy.manifest import Contract
-from ran_deploy.quant.subset import choose_subset, open_calibration_data
+from ran_deploy.quant.subset import DEFAULT_SAMPLES, choose_subset, open_calibration_data
 
 
 @pytest.fixture
@@ -122,3 +124,19 @@ def test_a_damaged_image_is_named(contract: Contract, tmp_path: Path, make_image
     damaged.write_bytes(damaged.read_bytes()[:60])
     with pytest.raises(IntegrityError, match=r"class1/0\.png"):
         choose_subset(open_calibration_data("folder", folder, contract), 4, seed=0)
+
+
+def test_a_decompression_bomb_is_named_before_it_is_decoded(contract: Contract, tmp_path: Path) -> None:
+    bomb = tmp_path / "bomb.png"
+    Image.new("RGB", (8, 8)).save(bomb)
+    header = b"IHDR" + struct.pack(">II", 60_000, 60_000) + bomb.read_bytes()[24:29]
+    bomb.write_bytes(bomb.read_bytes()[:12] + header + struct.pack(">I", zlib.crc32(header)) + bomb.read_bytes()[33:])
+    with pytest.raises(UsageError, match=r"bomb\.png.*3600000000 pixels"):
+        choose_subset(open_calibration_data("folder", tmp_path, contract), 1, seed=0)
+
+
+def test_the_default_number_of_images_is_not_lowered_in_silence(contract: Contract, tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "one.png")
+    with pytest.raises(UsageError, match="512 calibration images were asked for; folder has 1") as caught:
+        choose_subset(open_calibration_data("folder", tmp_path, contract), DEFAULT_SAMPLES, seed=0)
+    assert "--calib-samples to a number from 1 to 1" in caught.value.fix
