@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ran_deploy.cli.engine_options import Engine, Threads, Trust
+from ran_deploy.cli.engine_options import Threads, Trust
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _LONGEST = 48
 
 
 def profile_command(
-    engine: Engine,
+    engine: Annotated[Path, typer.Option("--engine", "--loadEngine", help="The engine: an .onnx or .plan file.")],
     batch: Annotated[int, typer.Option(help="Images at once.")] = 8,
     iterations: Annotated[int, typer.Option(help="Runs to time kernel by kernel, and as many as a whole.")] = 50,
     by: Annotated[Literal["part", "type", "node"], typer.Option(help="What to list; --json holds all three.")] = "part",

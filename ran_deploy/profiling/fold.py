@@ -11,6 +11,9 @@ from ran_deploy.profiling.roofline import Roofline
 from ran_deploy.profiling.sample import KernelTime
 
 _REORDERS = ("Reorder", "Reformat", "NoOp")
+"""How the words begin that runtimes have for a change of layout or type."""
+_INSERTED = ("Reshape", "Transpose")
+"""The same, where no node of the file is behind it."""
 
 
 def cost_kernels(
@@ -88,6 +91,8 @@ def _place(kernel: KernelTime, members: Sequence[int], named: int | None, graph:
         return places[max(members, key=lambda member: graph.nodes[member].macs)]  # the first of several
     if named is not None:
         return places[named]
+    if kernel.op in _INSERTED:
+        return REORDER
     return next((place for name in kernel.claims if (place := places.of_name(name)) != OTHER), OTHER)
 
 

@@ -1,7 +1,7 @@
 """Where in the network a node is: from the module paths that exporters leave in names of nodes and weights.
 
 The exporter names a node after its module ("stages.1.mask.down.0.0.body.1.0/Conv") and a weight after its
-parameter ("network.stem.weight"). A weight's name goes first: where a convolution was folded with the batch
+parameter ("network.stem.weight"). The name of a convolution's weight goes first: where it was folded with the batch
 normalization behind it, the node bears the name of the latter.
 """
 
@@ -33,6 +33,7 @@ _PATH = re.compile(r"^(?:network\.)?((?:stages\.\d+|input|stem|final|head|classi
 _SCOPED = re.compile(r"'(?:network\.)?((?:stages\.\d+|stem|final|classifier)(?:\.[\w.]*)?)'")
 _MODULE = re.compile(r"^/?([A-Za-z]\w*)[./]")
 _DOWN = ("down", "bottom")
+_WEIGHTED = ("Conv", "Gemm", "MatMul")
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -51,7 +52,7 @@ class Places:
     """
 
     def __init__(self, graph: Graph) -> None:
-        self._paths = [_path(node, graph) for node in graph.nodes]
+        self._paths = [_path(node) for node in graph.nodes]
         known = {path for path in self._paths if path}
         starts = sorted({int(path.split(".")[1]) for path in known if re.match(r"stages\.\d+\.shortcut", path)})
         self._starts = [start for start in starts if start > 0]
@@ -100,10 +101,10 @@ class Places:
         return Place(f"{stage} units", "units")
 
 
-def _path(node: Node, graph: Graph) -> str:
+def _path(node: Node) -> str:
     """Return the module path of a node, "" where its names do not tell one."""
-    weights = [name for name in node.inputs if name.startswith("network.") or (name in graph.constants and "." in name)]
-    for name in (*weights, node.name):
+    weighted = node.op in _WEIGHTED and len(node.inputs) > 1
+    for name in ((node.inputs[1],) if weighted else ()) + (node.name,):
         if match := _PATH.match(name):
             return match[1]
     if scopes := _SCOPED.findall(node.scopes):
