@@ -75,6 +75,9 @@ def test_archs_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         ["eval", "--engine", "no.onnx", "--dataset", "synthetic"],
         ["bench", "--engine", "no.onnx"],
         ["bench", "--engine", "no.xyz"],
+        ["profile", "--engine", "no.onnx"],
+        ["profile", "--engine", "no.safetensors"],
+        ["profile", "--engine", "no.onnx", "--plot", "no.pdf"],
         ["data", "cifar11", "--root", "x"],
     ],
 )
