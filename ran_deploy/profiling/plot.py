@@ -45,7 +45,7 @@ def check_plot(path: Path) -> None:
         MissingError: matplotlib is not installed.
     """
     if path.suffix not in (".svg", ".png"):
-        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.")
+        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.", fix="Rename it.")
     require("matplotlib", "The plot of the profile")
     require_writable(path)
 

@@ -107,7 +107,7 @@ def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
         check_plot(plot)
     if trace is not None:
         if trace.suffix != ".json":
-            raise UsageError(f"The trace is {trace}; expected a name that ends in .json.")
+            raise UsageError(f"The trace is {trace}; expected a name that ends in .json.", fix="Rename it.")
         require_writable(trace)
 
 

@@ -24,9 +24,11 @@ class ProfileOptions:
 
     def __post_init__(self) -> None:
         if self.batch < 1:
-            raise UsageError(f"The batch size is {self.batch}; expected at least 1.")
+            raise UsageError(f"The batch size is {self.batch}; expected at least 1.", fix="Use --batch 8.")
         if self.iterations < 1:
-            raise UsageError(f"The number of iterations is {self.iterations}; expected at least 1.")
+            raise UsageError(
+                f"The number of iterations is {self.iterations}; expected at least 1.", fix="Use --iterations 50."
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
