@@ -1,6 +1,8 @@
 """The contract of a classifier without a manifest, as far as its own input and output tell."""
 
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import DYNAMIC, Contract, Preprocessing, TensorSpec
@@ -40,6 +42,14 @@ def infer_contract(subject: str, inputs: Sequence[Port], outputs: Sequence[Port]
         preprocessing=Preprocessing(resize=None, size=sides.pop(), mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0)),
         labels=tuple(str(index) for index in range(logits.shape[1])),
     )
+
+
+def warn_of_guesses(path: Path, contract: Contract) -> None:
+    """Say on stderr what a contract that was read from the engine itself cannot know."""
+    if contract.input.dtype != "uint8":
+        sys.stderr.write(
+            f"warning: {path} has no manifest, so its normalization is unknown; pixels are fed on the scale 0 to 1.\n"
+        )
 
 
 def _unsuitable(subject: str, what: str) -> UsageError:

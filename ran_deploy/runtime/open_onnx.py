@@ -1,12 +1,12 @@
 """``.onnx`` files in the runtime asked for, on the CPU or the GPU."""
 
-import sys
 from pathlib import Path
 from typing import Literal, get_args
 
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import Contract, Manifest
 from ran_deploy.optional import require
+from ran_deploy.runtime.infer_contract import warn_of_guesses
 from ran_deploy.runtime.session import Session
 
 OnnxRuntime = Literal["auto", "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "openvino", "openvino-bf16"]
@@ -63,8 +63,5 @@ def _inferred_contract(path: Path) -> Contract:
     from ran_deploy.runtime.onnx_file import load_onnx, onnx_contract
 
     contract = onnx_contract(load_onnx(path))
-    if contract.input.dtype != "uint8":
-        sys.stderr.write(
-            f"warning: {path} has no manifest, so its normalization is unknown; pixels are fed on the scale 0 to 1.\n"
-        )
+    warn_of_guesses(path, contract)
     return contract

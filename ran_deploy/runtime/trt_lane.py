@@ -68,17 +68,21 @@ class Lane:
         """
         self._accept(self._context.set_tensor_address(self._images.name, address), "the address of the input")
 
-    def capture(self) -> None:
-        """Capture the work in a CUDA graph.
-
-        A context whose shapes are new does deferred work in its first run, which no graph may hold: that run comes
-        first, and is awaited.
+    def warm_up(self) -> None:
+        """Run once, on any input: a context whose shapes are new has deferred work, which no graph may hold.
 
         Raises:
-            RanDeployError: The work fails, or cannot be captured; the lane then runs without a graph.
+            RanDeployError: The library refuses to run, or the work fails.
         """
         self._enqueue()
         self._stream.synchronize()
+
+    def capture(self) -> None:
+        """Capture the work of a warm lane in a CUDA graph, which is launched from now on.
+
+        Raises:
+            RanDeployError: The work cannot be captured; the lane then runs on without a graph.
+        """
         self._graph = self._stream.capture(self._enqueue)
 
     def launch(self) -> None:

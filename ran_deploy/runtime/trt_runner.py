@@ -191,6 +191,7 @@ class TrtRunner:
             scratch=self._buffers.scratch,
         )
         if own_input and self._captures:
+            lane.warm_up()
             self._capture(lane)
         self._lanes[key] = lane
         return lane

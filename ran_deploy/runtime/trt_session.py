@@ -15,7 +15,7 @@ from ran_deploy.files import sha256_bytes
 from ran_deploy.manifest import Contract, Manifest
 from ran_deploy.runtime.base import EngineSession, precision_text
 from ran_deploy.runtime.dlpack import DeviceTensor, SupportsDlpack, is_on_gpu
-from ran_deploy.runtime.infer_contract import infer_contract
+from ran_deploy.runtime.infer_contract import infer_contract, warn_of_guesses
 from ran_deploy.runtime.io_check import check_ports
 from ran_deploy.runtime.plan_preflight import Approval
 from ran_deploy.runtime.session import Logits, SessionInfo, check_batch
@@ -158,7 +158,11 @@ def _load(
         loaded = load_engine(approval.library, path, plan)
         undo.callback(loaded.close)
         inputs, outputs = loaded.inputs(), loaded.outputs()
-        contract = manifest.contract if manifest is not None else infer_contract(str(path), inputs, outputs)
+        if manifest is None:
+            contract = infer_contract(str(path), inputs, outputs)
+            warn_of_guesses(path, contract)
+        else:
+            contract = manifest.contract
         check_ports("input", path, [contract.input], inputs)
         check_ports("output", path, [contract.output], outputs)
         runner = TrtRunner(loaded, device, images=contract.input, logits=contract.output, sha256=sha256, graphs=graphs)

@@ -228,6 +228,21 @@ def test_a_run_that_tensorrt_refuses_is_no_answer(gpu: Gpu, plan: Plan) -> None:
         assert np.array_equal(session.run(images), means(images))
 
 
+def test_a_first_run_that_tensorrt_refuses_is_not_the_graphs_fault(
+    gpu: Gpu, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    library = Library(gpu)
+    with plan.open(library) as session:
+        library.refuses_run = True
+        with pytest.raises(RanDeployError, match="refuses to run it"):
+            session.run(pixels(2))
+        library.refuses_run = False
+        images = pixels(2)
+        assert np.array_equal(session.run(images), means(images))
+        assert "launch graph" in steps(gpu)
+    assert capsys.readouterr().err == ""
+
+
 def test_a_plan_that_is_not_deserialized(gpu: Gpu, plan: Plan) -> None:
     library = Library(gpu)
     library.refuses_plan = True
