@@ -40,9 +40,10 @@ def _about_machine(result: BenchResult) -> Iterator[str]:
 def _about_search(result: BenchResult) -> Iterator[str]:
     search = result.search
     if search is not None and search.max_qps is None:
+        lowest = min(trial.qps for trial in search.trials)
         yield (
-            f"No rate of arrivals keeps 99% of the queries within {search.slo_ms:g} ms; one query after another, the "
-            f"engine does {search.ceiling_qps / 1.25 / result.options.workers:.1f} queries/s."
+            f"No rate that was tried, down to {lowest:.4g} queries/s, keeps 99% of the queries within "
+            f"{search.slo_ms:g} ms; the search began at {search.ceiling_qps:.4g} queries/s."
         )
 
 

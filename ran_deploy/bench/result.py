@@ -49,7 +49,7 @@ class BatchResult(Summary):
 
     batch: int
     images_per_s: float
-    """Images over the wall-clock time of the whole measured loop."""
+    """Images over the wall-clock time of the whole measured loop; at the boundary "device" over the device's own."""
     boundary: str
     """Name of the timed boundary: "engine", "end-to-end" or "device"."""
     images_per_s_ci95: tuple[float, float] | None

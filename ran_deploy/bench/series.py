@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ran_deploy.bench.loop import NS_PER_MS, NS_PER_S, Span
+from ran_deploy.bench.loop import NS_PER_MS, Span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +42,6 @@ class Series:
         return [(end - start) / NS_PER_MS for start, (_, end) in zip(self.starts_ns, self.spans, strict=True)]
 
     @property
-    def images_per_s(self) -> float:
-        """Images over the wall-clock time."""
-        return self.batch * len(self.spans) * NS_PER_S / self.wall_ns if self.wall_ns else 0.0
+    def busy_ns(self) -> float:
+        """What throughput is counted over: the wall-clock time, or at the boundary "device" the device's own."""
+        return sum(self.device_ms) * NS_PER_MS if self.device_ms else self.wall_ns

@@ -35,7 +35,7 @@ def _summarize(series: Sequence[Series], options: BenchOptions, qps: float | Non
     ordered = sorted(latencies)
     summary = asdict(summarize(latencies))
     medians = tuple(percentile(sorted(one.latencies_ms), 50) for one in series)
-    images_per_s = first.batch * len(latencies) * NS_PER_S / sum(one.wall_ns for one in series)
+    images_per_s = first.batch * len(latencies) * NS_PER_S / sum(one.busy_ns for one in series)
     mean_ci95 = mean_interval(latencies)
     server = None if qps is None else _server_load(series, qps, options.workers)
     stability = stability_text(latencies) if len(series) == 1 else _stability_of_processes(series)

@@ -13,7 +13,7 @@ def test_it_stops_at_the_least_where_that_is_precise() -> None:
     time = FakeTime()
     series = measure(time, time.call(10), StopRule(runs=5, least_s=0.3, most_s=9, precision=0.02))
     assert series.latencies_ms == [10.0] * 30
-    assert series.images_per_s == 400
+    assert series.busy_ns == series.wall_ns == 300 * MS
     assert series.stop == "the median is known to ±0%"
 
 
@@ -53,3 +53,4 @@ def test_the_devices_own_clock_counts_at_its_boundary() -> None:
     series = measure_device(lambda _: next(told), Timed(print, ("a",)), batch=1, warmup_ms=0, rule=rule)
     assert series.boundary == "device"
     assert series.latencies_ms == (2.0, 3.0, 4.0, 5.0)  # the first was the warm-up
+    assert series.busy_ns == 14 * MS

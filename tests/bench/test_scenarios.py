@@ -11,6 +11,7 @@ from PIL import Image
 from ran_deploy.bench.benchmark import benchmark
 from ran_deploy.cli.app import run
 from ran_deploy.errors import IntegrityError, UsageError
+from ran_deploy.runtime.ort_session import OrtSession
 
 _SHORT: dict[str, Any] = {"warmup_ms": 0, "duration_s": 0, "threads": 1}
 _PATIENT: dict[str, Any] = {"scenario": "server", "max_duration_s": 600, **_SHORT}
@@ -74,7 +75,7 @@ def test_no_rate_holds_the_impossible(make_engine: Any, tmp_path: Path) -> None:
     assert result.results == ()
     assert result.search is not None
     assert result.search.max_qps is None
-    assert any("No rate of arrivals" in note for note in result.notes)
+    assert any("No rate that was tried" in note for note in result.notes)
     assert "given up" in html.read_text()
 
 
@@ -88,6 +89,16 @@ def test_both_boundaries_are_told_apart(make_engine: Any, photos: Path) -> None:
     ]
     assert result.boundaries["end-to-end"].startswith("end to end: encoded images in memory in")
     assert result.boundary == result.boundaries["engine"]
+
+
+def test_the_device_is_a_boundary_of_its_own(make_engine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_timed(self: OrtSession, images: Any) -> tuple[Any, float]:
+        return self.run(images), 1.25
+
+    monkeypatch.setattr(OrtSession, "run_timed", run_timed, raising=False)
+    host, device = benchmark(make_engine(), batches=(4,), iterations=10, **_SHORT).results
+    assert (host.boundary, device.boundary) == ("engine", "device")
+    assert (device.p50_ms, device.mean_ms, device.images_per_s) == (1.25, 1.25, 3200)
 
 
 def test_decoding_needs_images(make_engine: Any) -> None:
