@@ -41,7 +41,8 @@ def test_an_installed_wheel_finds_its_recipes_and_weights(wheel: Path, tmp_path:
         archive.extractall(tmp_path / "site")
     script = (
         "import ran_deploy, ran_deploy.resources as r; print(ran_deploy.__file__);"
-        "print(r.shipped_weights('att92', 'cifar10')); print((r.models_folder() / 'default.toml').is_file())"
+        "print(r.shipped_weights('att92', 'cifar10')); print(r.shipped_calibration('att92', 'cifar10'));"
+        "print((r.models_folder() / 'default.toml').is_file())"
     )
     (tmp_path / "empty").mkdir()
     done = subprocess.run(
@@ -52,7 +53,8 @@ def test_an_installed_wheel_finds_its_recipes_and_weights(wheel: Path, tmp_path:
         text=True,
         check=True,
     )
-    location, weights, recipe = done.stdout.split()
+    location, weights, calibration, recipe = done.stdout.split()
     assert location.startswith(str(tmp_path / "site"))
     assert weights.endswith("_models/weights/att92_cifar10.safetensors")
+    assert calibration.endswith("_models/weights/att92_cifar10.calibration.json")
     assert recipe == "True"
