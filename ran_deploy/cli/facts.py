@@ -49,4 +49,4 @@ def _scalar(value: object) -> str:
         return f"{value[:16]}…" if len(value) == 64 else value
     if isinstance(value, int):
         return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else ""
+    return f"{value:.5g}" if isinstance(value, float) else ""

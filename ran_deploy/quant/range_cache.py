@@ -1,32 +1,23 @@
 """Observed ranges, kept by what they were observed on: the model, the images, the method and the versions.
 
-One JSON file for each entry in the user's cache folder: ``$RAN_DEPLOY_CACHE``, or ``ran-deploy`` in
-``$XDG_CACHE_HOME`` or ``~/.cache``. The whole key is in the file and is compared, so that a renamed or truncated
-file never answers for something else. A cache that cannot be read or written is only slower, never an error.
+One JSON file for each entry in the user's cache (:func:`ran_deploy.files.cache_folder`). The whole key is in the file
+and is compared, so that a renamed or truncated file never answers for something else. A cache that cannot be read or
+written is only slower, never an error.
 """
 
 import contextlib
 import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from ran_deploy.config import to_mapping
 from ran_deploy.errors import UsageError
-from ran_deploy.files import sha256_bytes, write_text
+from ran_deploy.files import cache_folder, sha256_bytes, write_text
 from ran_deploy.quant.calibrate import Ranges
 
 _SCHEMA = "ran-deploy.ranges/v1"
-
-
-def cache_folder() -> Path:
-    """Return the folder of the cache, which need not exist."""
-    if chosen := os.environ.get("RAN_DEPLOY_CACHE"):
-        return Path(chosen) / "ranges"
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ran-deploy" / "ranges"
 
 
 def read_ranges(key: Mapping[str, Any]) -> Ranges | None:
@@ -51,7 +42,7 @@ def write_ranges(key: Mapping[str, Any], ranges: Ranges) -> None:
 
 
 def _entry(key: Mapping[str, Any]) -> Path:
-    return cache_folder() / f"{sha256_bytes(json.dumps(_plain(key), sort_keys=True).encode())}.json"
+    return cache_folder("ranges") / f"{sha256_bytes(json.dumps(_plain(key), sort_keys=True).encode())}.json"
 
 
 def _plain(key: Mapping[str, Any]) -> Any:

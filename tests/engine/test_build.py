@@ -12,11 +12,11 @@ import pytest
 
 from ran_deploy.engine import builder
 from ran_deploy.engine.build import BuildOptions, build_engine
-from ran_deploy.runtime.plan_header import read_header
 from ran_deploy.errors import GateError, IntegrityError, UsageError
 from ran_deploy.files import write_text
 from ran_deploy.manifest import Precision, manifest_path, publish, verified_manifest
 from ran_deploy.quant.fp16 import to_fp16
+from ran_deploy.runtime.plan_header import read_header
 from tests.quant.small import hot_model, publish_model, small_model
 
 

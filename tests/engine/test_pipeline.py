@@ -11,10 +11,12 @@ from ran_deploy.engine.build import BuildOptions
 from ran_deploy.engine.pipeline import build_for_arch
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import verified_manifest
+from ran_deploy.quant.calibration_options import CalibrationOptions
+from tests.quant.chain import colour_images
 from tests.quant.small import publish_model, small_model
 
 
-def test_a_network_becomes_a_float16_plan(tmp_path: Path) -> None:
+def test_a_network_becomes_a_float16_plan_and_an_int8_one(tmp_path: Path) -> None:
     result = build_for_arch("att56", precision="fp16", folder=tmp_path, random_weights=True)
     assert result.path == tmp_path / "att56_fp16.plan"
     assert result.manifest.precision.asked == "fp16"
@@ -26,6 +28,14 @@ def test_a_network_becomes_a_float16_plan(tmp_path: Path) -> None:
     assert all(
         child and parent and child.parents[0].sha256 == parent.sha256 for parent, child in itertools.pairwise(chain)
     )
+    exported = (tmp_path / "att56.onnx").stat().st_mtime_ns
+    images = colour_images(tmp_path / "images", each=1)
+    calibration = CalibrationOptions(dataset="folder", data=images, samples=4, method="minmax")
+    lower = build_for_arch("att56", precision="int8", folder=tmp_path, random_weights=True, calibration=calibration)
+    assert lower.path == tmp_path / "att56_int8.plan"
+    assert lower.manifest.precision.obtained == {"fp32": 1, "int8": 109}
+    assert (lower.manifest.calibration or {})["count"] == 4
+    assert (tmp_path / "att56.onnx").stat().st_mtime_ns == exported  # the unchanged export is used again
 
 
 def test_wrong_options_are_refused_before_the_export(tmp_path: Path) -> None:
@@ -33,6 +43,12 @@ def test_wrong_options_are_refused_before_the_export(tmp_path: Path) -> None:
         build_for_arch("att92", folder=tmp_path, random_weights=True, options=BuildOptions(targets=("sm90",)))
     with pytest.raises(UsageError, match="int4"):
         build_for_arch("att92", folder=tmp_path, precision="int4", random_weights=True)
+    with pytest.raises(UsageError, match="goes with --precision int8"):
+        build_for_arch("att92", folder=tmp_path, precision="fp16", calibration=CalibrationOptions(file="x.json"))
+    with pytest.raises(UsageError, match="No calibration ships for att452"):
+        build_for_arch("att452", folder=tmp_path, precision="int8")
+    with pytest.raises(UsageError, match="for the shipped weights only"):
+        build_for_arch("att92", folder=tmp_path, precision="int8", random_weights=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -73,6 +89,9 @@ def test_the_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["build", "--flavour", "auto"], "either --onnx or --arch"),
         (["build", "--onnx", "a.onnx", "--arch", "att56"], "either --onnx or --arch"),
         (["build", "--onnx", "a.onnx", "--precision", "fp16"], "an ONNX file has its precision"),
+        (["build", "--onnx", "a.onnx", "--calib-data", "x"], "--calib-data goes with --arch"),
+        (["build", "--arch", "att92", "--precision", "fp16", "--calibration", "x.json"], "goes with --precision int8"),
+        (["build", "--arch", "att452", "--precision", "int8"], "No calibration ships for att452"),
         (["build", "--onnx", "none.onnx"], "does not exist"),
         (["build", "--onnx", "none.onnx", "--max-batch", "0"], "1 ≤ min ≤ opt ≤ max"),
         (["quantize", "--precision", "fp16"], "either --onnx or --arch"),

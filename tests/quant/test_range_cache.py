@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ran_deploy.files import cache_folder
 from ran_deploy.quant.calibrate import Ranges
-from ran_deploy.quant.range_cache import cache_folder, read_ranges, write_ranges
+from ran_deploy.quant.range_cache import read_ranges, write_ranges
 
 KEY: dict[str, Any] = {
     "onnx": "a" * 64,
@@ -85,10 +86,10 @@ def test_a_damaged_entry_is_ignored_and_rewritten(own_cache: Path, damage: Any) 
 def test_the_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAN_DEPLOY_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert cache_folder() == Path("/xdg/ran-deploy/ranges")
+    assert cache_folder("ranges") == Path("/xdg/ran-deploy/ranges")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
-    assert cache_folder() == Path("/home/me/.cache/ran-deploy/ranges")
+    assert cache_folder("ranges") == Path("/home/me/.cache/ran-deploy/ranges")
 
 
 def test_a_folder_that_cannot_be_written_to_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
