@@ -243,7 +243,7 @@ def test_onnx_files_only(engines: Any, make_plan: Any, make_means: Any, capsys: 
         open_engine(engines.checkpoint, runtime="openvino")
     with pytest.raises(UsageError, match=r"does not run in openvino, which takes \.onnx files"):
         open_engine(make_plan(), runtime="openvino")
-    with pytest.raises(UsageError, match="The runtime is 'tvm'; expected one of auto, onnxruntime, openvino,"):
+    with pytest.raises(UsageError, match="The runtime is 'tvm'; expected one of auto, onnxruntime, onnxruntime-cuda,"):
         open_engine(make_means(), runtime="tvm")  # type: ignore[arg-type]
     with open_engine(make_plan(parent=make_means()), fallback=True, runtime="openvino") as session:
         assert session.info.runtime == "openvino"  # the file beside the plan is an .onnx file
