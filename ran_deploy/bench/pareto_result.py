@@ -6,7 +6,7 @@ from typing import Literal
 from ran_deploy.bench.environment import Environment
 from ran_deploy.bench.ratio import LEAST_ROUNDS, Ratio
 from ran_deploy.errors import UsageError
-from ran_deploy.runtime.open import RUNTIMES
+from ran_deploy.runtime.open_onnx import CPU_RUNTIMES
 from ran_deploy.runtime.session import SessionInfo
 
 Plane = Literal["latency", "throughput"]
@@ -34,7 +34,7 @@ class ParetoOptions:
     def __post_init__(self) -> None:
         if self.batch < 2:
             raise UsageError(f"The batch is {self.batch}; expected at least 2: latency at batch 1 is measured anyway.")
-        known = RUNTIMES[1:]
+        known = CPU_RUNTIMES
         if not self.runtimes or len(set(self.runtimes)) != len(self.runtimes) or not set(self.runtimes) <= set(known):
             raise UsageError(
                 f"The runtimes are {', '.join(self.runtimes) or 'none'}; expected one or more of {', '.join(known)}."

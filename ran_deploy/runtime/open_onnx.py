@@ -12,6 +12,8 @@ from ran_deploy.runtime.session import Session
 OnnxRuntime = Literal["auto", "onnxruntime", "onnxruntime-cuda", "onnxruntime-tensorrt", "openvino", "openvino-bf16"]
 """What runs an ``.onnx`` file; "auto" is ONNX Runtime, and bfloat16 is used only by the name that says so."""
 ONNX_RUNTIMES: tuple[OnnxRuntime, ...] = get_args(OnnxRuntime)
+CPU_RUNTIMES: tuple[OnnxRuntime, ...] = ("onnxruntime", "openvino", "openvino-bf16")
+"""Those that need no GPU, by their own names."""
 
 
 def check_device(runtime: str, device: str) -> None:
