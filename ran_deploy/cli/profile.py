@@ -9,7 +9,7 @@ from ran_deploy.cli.engine_options import Threads, Trust
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 
 if TYPE_CHECKING:
-    from ran_deploy.profiling.result import Cost, ProfileResult
+    from ran_deploy.profiling.result import Cost, KernelCost, ProfileResult
 
 EPILOG = """Examples:
 
@@ -80,8 +80,8 @@ def _table(result: "ProfileResult", by: str, top: int) -> list[str]:
 
     groups = {"part": result.parts, "type": result.types, "node": ()}[by]
     if by == "node":
-        header: tuple[str, ...] = ("kernel", "type", "part")
-        rows = [(_short(kernel.name), kernel.op, kernel.part, *_work(kernel)) for kernel in result.kernels[:top]]
+        header: tuple[str, ...] = ("node, and how many are fused", "type", "part")
+        rows = [(_short(kernel), kernel.op, kernel.part, *_work(kernel)) for kernel in result.kernels[:top]]
         hidden = result.kernels[top:]
     else:
         header = (by, "kernels")
@@ -118,5 +118,8 @@ def _mb(count: int) -> str:
     return f"{count / 1e6:,.2f}"
 
 
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…"
+def _short(kernel: "KernelCost") -> str:
+    """Name a kernel after its main node, which tells more than what runtimes call it."""
+    name = kernel.nodes[0] if kernel.nodes else kernel.name
+    more = f" +{len(kernel.nodes) - 1}" if len(kernel.nodes) > 1 else ""
+    return (name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}…") + more

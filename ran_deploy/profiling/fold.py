@@ -34,8 +34,9 @@ def cost_kernels(
     fusion = match_kernels([kernel.claims for kernel in kernels], graph)
     places = Places(graph)
     costs = []
-    for kernel, members, named in zip(kernels, fusion.members, fusion.named, strict=True):
-        place = _place(kernel, members, named, graph, places)
+    for kernel, unordered, named in zip(kernels, fusion.members, fusion.named, strict=True):
+        members = sorted(unordered, key=lambda member: graph.nodes[member].macs, reverse=True)
+        place = _place(kernel, members, named, places)
         macs = sum(graph.nodes[member].macs for member in members)
         moved = graph.traffic(members, fusion.transparent)
         bound_us = roofline.bound_us(macs, moved) if roofline and moved else None
@@ -84,11 +85,11 @@ def group_cost(name: str, members: Sequence[KernelCost], *, run_us: float, branc
     return GroupCost(name=name, branch=members[0].branch if branches else None, kernels=len(members), **cost)
 
 
-def _place(kernel: KernelTime, members: Sequence[int], named: int | None, graph: Graph, places: Places) -> Place:
+def _place(kernel: KernelTime, members: Sequence[int], named: int | None, places: Places) -> Place:
     if kernel.op.startswith(_REORDERS):
         return REORDER
     if members:
-        return places[max(members, key=lambda member: graph.nodes[member].macs)]  # the first of several
+        return places[members[0]]
     if named is not None:
         return places[named]
     if kernel.op in _INSERTED:

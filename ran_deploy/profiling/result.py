@@ -65,7 +65,7 @@ class KernelCost(Cost):
     part: str
     branch: Branch
     nodes: tuple[str, ...]
-    """Names of the ONNX nodes that it computes; none for a reorder."""
+    """Names of the ONNX nodes that it computes, that with the most multiply-adds first; none for a reorder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

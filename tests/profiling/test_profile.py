@@ -84,7 +84,7 @@ def test_command_prints_a_table(
     assert run(["profile", "--engine", str(network), "--by", by, "--top", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     table = lines[lines.index("") + 1 :]
-    assert table[0].split()[0] == {"part": "part", "type": "type", "node": "kernel"}[by]
+    assert table[0].split()[0] == {"part": "part", "type": "type", "node": "node,"}[by]
     assert table[3].startswith("(")  # what is not listed is summed up
     assert [line.split("  ")[0] for line in table[4:7]] == ["all kernels", "runtime overhead", "run()"]
     times_ms = [float(re.findall(r"\b\d+\.\d{3}\b", line)[0]) for line in table[1:5]]
