@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ran_deploy import __version__
 from ran_deploy.optional import versions
+from ran_deploy.runtime.cpu import cpu_facts, cpu_features, cpu_field
 from ran_deploy.runtime.threads import usable_cpus
 
 _DISTRIBUTIONS = (
@@ -21,7 +22,6 @@ _DISTRIBUTIONS = (
     "tensorrt",
     "tensorrt-rtx-cu13",
 )
-_FEATURES = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimddp", "i8mm")
 _GPU_FIELDS = ("name", "driver_version", "compute_cap", "clocks.sm", "clocks.mem", "temperature.gpu", "power.draw")
 _TIMEOUT_S = 10
 
@@ -58,10 +58,10 @@ class Environment:
 
 def read_environment() -> Environment:
     """Read the environment as it is now."""
-    info = _read("/proc/cpuinfo")
+    info = cpu_facts()
     return Environment(
-        cpu=_field(info, "model name") or platform.processor() or platform.machine(),
-        cpu_features=_features(info),
+        cpu=cpu_field(info, "model name") or platform.processor() or platform.machine(),
+        cpu_features=cpu_features(info),
         cpus=usable_cpus(),
         cores=_cores(info),
         governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
@@ -84,9 +84,7 @@ def load_average() -> float | None:
 
 def cpu_mhz() -> float | None:
     """Return the mean frequency of the CPUs at this moment, in MHz; None where the system does not tell."""
-    rates = [
-        float(line.partition(":")[2]) for line in _read("/proc/cpuinfo").splitlines() if line.startswith("cpu MHz")
-    ]
+    rates = [float(line.partition(":")[2]) for line in cpu_facts().splitlines() if line.startswith("cpu MHz")]
     return sum(rates) / len(rates) if rates else None
 
 
@@ -112,21 +110,8 @@ def _read(path: str) -> str:
         return ""
 
 
-def _field(text: str, name: str) -> str | None:
-    for line in text.splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == name:
-            return value.strip()
-    return None
-
-
-def _features(info: str) -> tuple[str, ...]:
-    found = set((_field(info, "flags") or _field(info, "Features") or "").split())
-    return tuple(feature for feature in _FEATURES if feature in found)
-
-
 def _kibibytes(text: str, name: str) -> int | None:
-    value = _field(text, name)
+    value = cpu_field(text, name)
     return int(value.split()[0]) * 1024 if value else None
 
 

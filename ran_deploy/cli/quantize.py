@@ -34,7 +34,7 @@ _INT8 = "Calibration (--precision int8)"
 _GATE = "Accuracy gate"
 _INT8_OPTIONS = (
     *("calib_dataset", "calib_data", "calib_samples", "method", "seed", "calibration", "save_calibration"),
-    *("high_precision", "keep", "quantize_classifier", "backend", "auto", "auto_group"),
+    *("high_precision", "keep", "quantize_classifier", "reduce_range", "backend", "auto", "auto_group"),
 )
 
 
@@ -68,6 +68,10 @@ def quantize_command(
     ] = None,
     quantize_classifier: Annotated[
         bool, typer.Option("--quantize-classifier", help="Make the classifier INT8, too.", rich_help_panel=_INT8)
+    ] = False,
+    reduce_range: Annotated[
+        bool,
+        typer.Option("--reduce-range", help="7-bit weights, for OpenVINO on CPUs without VNNI.", rich_help_panel=_INT8),
     ] = False,
     backend: Annotated[
         Literal["own", "modelopt"],
@@ -122,8 +126,11 @@ def quantize_command(
     if auto:
         from ran_deploy.quant.auto import quantize_auto
 
-        if keep or backend == "modelopt":
-            raise UsageError("--auto finds by itself what to keep, with its own placement.", fix="Leave it out.")
+        if keep or reduce_range or backend == "modelopt":
+            raise UsageError(
+                "--auto finds by itself what to keep, with its own placement and 8-bit weights.",
+                fix="Leave --keep, --reduce-range and --backend out.",
+            )
         convert: Callable[[Path], QuantizeResult] = partial(
             quantize_auto,
             calibration=options,
@@ -142,6 +149,7 @@ def quantize_command(
             high_precision=high_precision,
             keep=frozenset(keep or ()),
             classifier=quantize_classifier,
+            reduce_range=reduce_range,
             backend=backend,
             evaluation=evaluation,
             out=out,

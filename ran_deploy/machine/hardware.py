@@ -5,8 +5,8 @@ from typing import Literal
 
 from ran_deploy.bench.environment import Environment
 from ran_deploy.machine.probe import Probe
+from ran_deploy.runtime.cpu import INT8_DOT
 
-_INT8 = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 _BF16 = ("avx512_bf16", "amx_bf16")
 _NAMES = {
     "avx_vnni": "AVX-VNNI",
@@ -72,7 +72,7 @@ def gpu_advice(driver: Probe) -> Advice:
 
 
 def _int8(environment: Environment) -> Advice:
-    named = [_NAMES[feature] for feature in _INT8 if feature in environment.cpu_features]
+    named = [_NAMES[feature] for feature in INT8_DOT if feature in environment.cpu_features]
     if named:
         text = f"INT8 pays here, in OpenVINO: the CPU has {', '.join(named)}."
         return Advice(topic="int8", good=True, text=text)

@@ -39,6 +39,7 @@ def quantize_int8(
     high_precision: HighPrecision = "fp32",
     keep: frozenset[str] = frozenset(),
     classifier: bool = False,
+    reduce_range: bool = False,
     backend: Backend = "own",
     evaluation: Evaluation | None = None,
     auto: Mapping[str, Any] | None = None,
@@ -55,6 +56,8 @@ def quantize_int8(
         high_precision: What is not INT8 is this.
         keep: Nodes that stay in that precision.
         classifier: Whether the classifier becomes INT8 as well; ModelOpt decides by itself.
+        reduce_range: Give weights 7 bits instead of 8. Without VNNI, OpenVINO adds up pairs of INT8 products in 16
+            bits, which full weights overflow.
         backend: What places Q/DQ: "own", or "modelopt", NVIDIA's tool.
         evaluation: Labelled images of an accuracy gate, other than those of the calibration; None: no such gate.
         auto: How ``keep`` was found, for the manifest: see :func:`ran_deploy.quant.auto.quantize_auto`.
@@ -74,6 +77,7 @@ def quantize_int8(
         high_precision=high_precision,
         keep=keep,
         classifier=classifier,
+        reduce_range=reduce_range,
         backend=backend,
         auto=auto,
     )
@@ -151,7 +155,7 @@ def _quantized(model: onnx.ModelProto, source: Manifest, calibration: Calibratio
         )
     require_nodes(model, plan.keep)
     # Whatever is kept, the whole model's ranges are observed: one cache entry serves every choice.
-    variants = int8_variants(model, source, calibration, classifier=plan.classifier)
+    variants = int8_variants(model, source, calibration, classifier=plan.classifier, reduce_range=plan.reduce_range)
     return variants.build(plan.keep, halves=plan.high_precision == "fp16")
 
 

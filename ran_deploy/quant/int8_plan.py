@@ -30,6 +30,8 @@ class Int8Plan:
     """Whether the classifier becomes INT8, too."""
     backend: Backend
     """What places Q/DQ."""
+    reduce_range: bool = False
+    """Whether weights have 7 bits, for CPUs that add up INT8 products in 16 bits."""
     auto: Mapping[str, Any] | None = None
     """How ``keep`` was found, for the manifest; None: it was given."""
 
@@ -46,6 +48,8 @@ class Int8Plan:
                 raise UsageError(f"The {what} is {getattr(self, name)!r}.", fix=f"Use one of {', '.join(values)}.")
         if self.classifier and self.backend == "modelopt":
             raise UsageError("ModelOpt decides by itself about the classifier.", fix="Leave --quantize-classifier out.")
+        if self.reduce_range and self.backend == "modelopt":
+            raise UsageError("ModelOpt has no 7-bit weights.", fix="Leave --reduce-range out, or use --backend own.")
 
     def settings(self) -> dict[str, Any]:
         """Return them for the manifest and the stage's key, with whatever else they imply."""
@@ -58,5 +62,6 @@ class Int8Plan:
             "high_precision": self.high_precision,
             "keep": sorted(self.keep),
             "classifier": self.classifier,
+            "reduce_range": self.reduce_range,
             **({} if self.auto is None else {"auto": dict(self.auto)}),
         }

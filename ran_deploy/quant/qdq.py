@@ -17,11 +17,15 @@ STEPS = 127
 """int8 from -127 to 127: symmetric, so that the zero point is 0."""
 HALF_SCALES_OPSET = 19
 _ZERO = "int8_zero"
+REDUCED_STEPS = 63
+"""Of weights in 7 bits: two products of them and of 8-bit activations add up to no more than 16 bits hold."""
 _SMALLEST_HALF = 2.0**-14
 """The smallest normal float16; a scale below it would lose bits."""
 
 
-def insert_qdq(model: onnx.ModelProto, placement: Placement, ranges: Mapping[str, float]) -> onnx.ModelProto:
+def insert_qdq(
+    model: onnx.ModelProto, placement: Placement, ranges: Mapping[str, float], *, weight_steps: int = STEPS
+) -> onnx.ModelProto:
     """Return a copy of ``model`` with Q/DQ at the places of ``placement``.
 
     Weights are stored as int8 with a DequantizeLinear for each output channel; biases stay in float.
@@ -30,6 +34,7 @@ def insert_qdq(model: onnx.ModelProto, placement: Placement, ranges: Mapping[str
         model: The prepared float model, or its float16 form, in which nodes have the same names.
         placement: Where, in terms of the float model.
         ranges: Largest magnitude to represent, by activation; an activation that was always 0 may have 0.
+        weight_steps: Largest magnitude of a quantized weight.
 
     Raises:
         UsageError: A float16 value is quantized and the opset is too old for float16 scales.
@@ -56,7 +61,7 @@ def insert_qdq(model: onnx.ModelProto, placement: Placement, ranges: Mapping[str
         stored, axis = nodes[name].input[1], output_axis(nodes[name])
         key = f"{stored}_dq{axis}"
         if key not in dequantizers:
-            dequantizers[key] = _weights(graph, weights[stored], key, axis)
+            dequantizers[key] = _weights(graph, weights[stored], key, axis, weight_steps)
         nodes[name].input[1] = key
     made = [node for value in graph.input for node in behind.get(value.name, ())]
     for node in graph.node:
@@ -85,19 +90,21 @@ def require_half_scales(model: onnx.ModelProto) -> None:
         )
 
 
-def quantize_weights(values: npt.NDArray[Any], axis: int) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
-    """Quantize weights symmetrically with one scale for each channel along ``axis``, the largest weight at 127.
+def quantize_weights(
+    values: npt.NDArray[Any], axis: int, steps: int = STEPS
+) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float64]]:
+    """Quantize weights symmetrically with one scale for each channel along ``axis``, the largest weight at ``steps``.
 
     Returns:
-        int8 of the same shape, and the scales, [channels]; 1/127 for a channel of zeros.
+        int8 of the same shape, and the scales, [channels]; 1/steps for a channel of zeros.
     """
     exact = values.astype(np.float64)
     others = tuple(place for place in range(exact.ndim) if place != axis)
     largest = np.abs(exact).max(axis=others)
-    scales = _storable(np.where(largest > 0, largest, 1.0) / STEPS, values.dtype)
+    scales = _storable(np.where(largest > 0, largest, 1.0) / steps, values.dtype)
     shape = [-1 if place == axis else 1 for place in range(exact.ndim)]
-    steps = np.rint(exact / scales.reshape(shape))
-    return np.clip(steps, -STEPS, STEPS).astype(np.int8), scales
+    rounded = np.rint(exact / scales.reshape(shape))
+    return np.clip(rounded, -steps, steps).astype(np.int8), scales
 
 
 def output_axis(node: onnx.NodeProto) -> int:
@@ -126,9 +133,9 @@ def _pair(graph: onnx.GraphProto, name: str, scale: float, kind: int) -> list[on
     ]
 
 
-def _weights(graph: onnx.GraphProto, tensor: TensorProto, output: str, axis: int) -> onnx.NodeProto:
+def _weights(graph: onnx.GraphProto, tensor: TensorProto, output: str, axis: int, most_steps: int) -> onnx.NodeProto:
     values = numpy_helper.to_array(tensor)
-    steps, scales = quantize_weights(values, axis)
+    steps, scales = quantize_weights(values, axis, most_steps)
     integers, scale, zero = f"{output}_int8", f"{output}_scale", f"{output}_zero"
     graph.initializer.extend(
         (

@@ -10,7 +10,7 @@ from ran_deploy.quant.calibrate import Ranges
 from ran_deploy.quant.calibration import Calibration
 from ran_deploy.quant.fp16 import normalization_nodes, to_fp16
 from ran_deploy.quant.placement import Placement, PlacementOptions, place
-from ran_deploy.quant.qdq import insert_qdq
+from ran_deploy.quant.qdq import REDUCED_STEPS, STEPS, insert_qdq
 from ran_deploy.quant.ranges import out_of_range
 from ran_deploy.quant.simulate import rounding_model
 
@@ -29,6 +29,8 @@ class Variants:
     """Where Q/DQ go in the model that is quantized as a whole."""
     ranges: Ranges | None
     """For INT8."""
+    reduce_range: bool = False
+    """For INT8: whether weights have 7 bits."""
 
     def nodes(self) -> tuple[str, ...]:
         """Return the nodes that can be in lower precision, in the graph's order."""
@@ -52,7 +54,8 @@ class Variants:
         # A pool's output keeps the range of the whole model's placement, so that a node's cost is the same in each.
         amax = {name: self.ranges.amax[self.full.source(name)] for name in self.full.readers}
         hot = frozenset(out_of_range(self.model, self.ranges.maxima)) if halves else frozenset()
-        return insert_qdq(to_fp16(self.model, hot) if halves else self.model, placement, amax)
+        steps = REDUCED_STEPS if self.reduce_range else STEPS
+        return insert_qdq(to_fp16(self.model, hot) if halves else self.model, placement, amax, weight_steps=steps)
 
     def judged(self, keep: frozenset[str], *, halves: bool = False) -> onnx.ModelProto:
         """Return the form of :meth:`build` to measure: with the rounding that a CPU leaves out of float16."""
@@ -64,7 +67,12 @@ class Variants:
 
 
 def int8_variants(
-    model: onnx.ModelProto, source: Manifest, calibration: Calibration, *, classifier: bool = False
+    model: onnx.ModelProto,
+    source: Manifest,
+    calibration: Calibration,
+    *,
+    classifier: bool = False,
+    reduce_range: bool = False,
 ) -> Variants:
     """Take the ranges of a model from its calibration, for its INT8 forms.
 
@@ -73,13 +81,16 @@ def int8_variants(
         source: Its manifest.
         calibration: Where the ranges come from.
         classifier: Whether the classifier becomes INT8 as well.
+        reduce_range: Whether weights have 7 bits.
 
     Raises:
         RanDeployError: As the calibration's ``ranges``.
     """
     full = place(model, PlacementOptions(classifier=classifier))
     ranges = calibration.ranges(model, full.calibrated(), source)
-    return Variants(model=model, precision="int8", classifier=classifier, full=full, ranges=ranges)
+    return Variants(
+        model=model, precision="int8", classifier=classifier, full=full, ranges=ranges, reduce_range=reduce_range
+    )
 
 
 def fp16_variants(model: onnx.ModelProto) -> Variants:

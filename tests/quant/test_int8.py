@@ -77,6 +77,25 @@ def test_an_int8_file_with_its_proof(source: Path, images: Path) -> None:
     assert result.parity["sqnr_db"] > 25
 
 
+def test_reduced_range_is_in_the_file_and_its_manifest(source: Path, images: Path) -> None:
+    whole = quantize(source, images, out=source.with_name("whole.onnx"))
+    result = quantize(source, images, reduce_range=True)
+    largest = [
+        max(
+            int(abs(numpy_helper.to_array(tensor).astype(int)).max())
+            for tensor in onnx.load(path).graph.initializer
+            if tensor.data_type == onnx.TensorProto.INT8
+        )
+        for path in (whole.path, result.path)
+    ]
+    assert largest == [127, 63]
+    assert [(made.manifest.calibration or {})["reduce_range"] for made in (whole, result)] == [False, True]
+    assert whole.manifest.key != result.manifest.key
+    assert run(["quantize", "--onnx", str(source), "--precision", "fp16", "--reduce-range"]) == 2
+    with pytest.raises(UsageError, match="ModelOpt has no 7-bit weights"):
+        quantize(source, images, reduce_range=True, backend="modelopt")
+
+
 def test_an_unchanged_file_is_used_again(source: Path, images: Path) -> None:
     first = quantize(source, images)
     assert not first.reused

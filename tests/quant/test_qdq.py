@@ -16,7 +16,7 @@ from ran_deploy.quant.fp16 import to_fp16
 from ran_deploy.quant.lint import lint
 from ran_deploy.quant.placement import PlacementOptions, place
 from ran_deploy.quant.prepare import prepare
-from ran_deploy.quant.qdq import insert_qdq, quantize_weights, require_half_scales
+from ran_deploy.quant.qdq import REDUCED_STEPS, insert_qdq, quantize_weights, require_half_scales
 from ran_deploy.quant.ranges import observe_ranges
 from tests.quant.small import publish_model
 
@@ -92,6 +92,12 @@ def test_weights_are_rounded_to_the_nearest_of_255_steps() -> None:
     wide = scales.reshape(-1, 1, 1, 1)
     assert np.abs(steps * wide - random).max() <= scales.max() / 2 * 1.0001
     assert np.abs(steps).reshape(8, -1).max(axis=1).tolist() == [127] * 8
+
+
+def test_weights_in_seven_bits_keep_their_values_with_a_wider_step() -> None:
+    steps, scales = quantize_weights(np.array([[1.0, -0.25], [0.02, 0.0]], np.float32), 0, REDUCED_STEPS)
+    assert steps.tolist() == [[63, -16], [63, 0]]
+    np.testing.assert_allclose(scales, [1 / 63, 0.02 / 63], rtol=1e-6)
 
 
 def test_float16_scales_stay_normal() -> None:
