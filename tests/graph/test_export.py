@@ -215,10 +215,11 @@ def test_an_unknown_kind_of_input(checkpoint: Path, tmp_path: Path) -> None:
 def test_an_interrupt_leaves_nothing(
     checkpoint: Path, tmp_path: Path, exporter_returns: Install, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*_: object) -> None:
+    def interrupt(self: Path, _: bytes) -> None:
+        self.write_text("half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ran_deploy.graph.export._write", interrupt)
+    monkeypatch.setattr(Path, "write_bytes", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export_onnx("att56", checkpoint=checkpoint, out=tmp_path / "x.onnx")
     assert list(tmp_path.iterdir()) == []
