@@ -5,6 +5,7 @@ import importlib.metadata
 from types import ModuleType
 
 from ran_deploy.errors import MissingError
+from ran_deploy.interrupts import ctrl_c_deferred
 
 _EXTRAS = {
     "torch": "train",
@@ -33,7 +34,8 @@ def require(module: str, purpose: str) -> ModuleType:
     """
     extra = _EXTRAS[module]
     try:
-        return importlib.import_module(module)
+        with ctrl_c_deferred():  # a compiled module that is interrupted here calls it an ImportError
+            return importlib.import_module(module)
     except ImportError as error:
         raise MissingError(
             f"{purpose} needs the package {module}, which cannot be imported ({error}).",
