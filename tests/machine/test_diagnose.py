@@ -78,8 +78,8 @@ def test_a_machine_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     (plan,) = (ability for ability in report.abilities if ability.what == "run .plan")
     assert (plan.lacks, plan.fixes) == (("cuda.core or pycuda",), ("pip install 'ran-deploy[gpu]'",))
     assert "build plans for this GPU" in working(report)
-    cuda = Probe(state="ok", facts={"version": "1.0"})
-    for packages in ({"cuda__core": cuda}, {"pycuda": cuda}):
+    cuda, pycuda = (Probe(state="ok", facts={"version": version}) for version in ("1.2.2", "2026.1"))
+    for packages in ({"cuda__core": cuda}, {"pycuda": pycuda}):
         assert "run .plan" in working(on_a_machine_with(monkeypatch, None, driver=H200, tensorrt=tensorrt, **packages))
     on_gpu = replace(ORT, facts={**ORT.facts, "providers": ["CUDAExecutionProvider", "CPUExecutionProvider"]})
     assert "run .onnx on the GPU" in working(on_a_machine_with(monkeypatch, driver=H200, onnxruntime=on_gpu))

@@ -71,11 +71,11 @@ def test_a_stopped_run_goes_on_where_it_was(
 ) -> None:
     built: list[None] = []
 
-    def stops(model: onnx.ModelProto, *rest: Any) -> onnx.ModelProto:
+    def stops(model: onnx.ModelProto, *rest: Any, **options: Any) -> onnx.ModelProto:
         built.append(None)
         if len(built) == 5:
             raise stop
-        return insert_qdq(model, *rest)
+        return insert_qdq(model, *rest, **options)
 
     monkeypatch.setattr("ran_deploy.quant.variants.insert_qdq", stops)
     with pytest.raises(stop):
