@@ -52,7 +52,7 @@ def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:
                     color="#666666",
                 )
     accuracies.set(xlabel="epoch", ylabel="top-1 accuracy in %")
-    accuracies.legend(loc="lower right", frameon=False)
+    accuracies.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize="small")
     for axes in (losses, accuracies):
         axes.grid(alpha=0.25)
         axes.xaxis.get_major_locator().set_params(integer=True)
