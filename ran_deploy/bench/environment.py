@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ran_deploy import __version__
 from ran_deploy.optional import versions
-from ran_deploy.runtime.cpu import cpu_facts, cpu_features, cpu_field
+from ran_deploy.runtime.cpu import cpu_facts, cpu_features, cpu_field, system_file
 from ran_deploy.runtime.threads import usable_cpus
 
 _DISTRIBUTIONS = (
@@ -64,8 +64,8 @@ def read_environment() -> Environment:
         cpu_features=cpu_features(info),
         cpus=usable_cpus(),
         cores=_cores(info),
-        governor=_read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
-        memory_bytes=_kibibytes(_read("/proc/meminfo"), "MemTotal"),
+        governor=system_file("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor").strip() or None,
+        memory_bytes=_kibibytes(system_file("/proc/meminfo"), "MemTotal"),
         os=platform.platform(),
         python=platform.python_version(),
         versions={"ran-deploy": __version__, **versions(*_DISTRIBUTIONS)},
@@ -89,10 +89,10 @@ def cpu_mhz() -> float | None:
 
 
 def _cpu_quota() -> float | None:
-    quota, _, period = _read("/sys/fs/cgroup/cpu.max").strip().partition(" ")
+    quota, _, period = system_file("/sys/fs/cgroup/cpu.max").strip().partition(" ")
     if not quota:
-        quota = _read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").strip()
-        period = _read("/sys/fs/cgroup/cpu/cpu.cfs_period_us").strip()
+        quota = system_file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us").strip()
+        period = system_file("/sys/fs/cgroup/cpu/cpu.cfs_period_us").strip()
     if not quota.isdigit() or not period.isdigit():  # "max" and "-1" mean no limit
         return None
     return int(quota) / int(period)
@@ -100,14 +100,7 @@ def _cpu_quota() -> float | None:
 
 def peak_rss_bytes() -> int | None:
     """Return the most memory that this process has held at once, in bytes; None where the system does not tell."""
-    return _kibibytes(_read("/proc/self/status"), "VmHWM")
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+    return _kibibytes(system_file("/proc/self/status"), "VmHWM")
 
 
 def _kibibytes(text: str, name: str) -> int | None:

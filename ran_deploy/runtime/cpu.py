@@ -7,12 +7,17 @@ INT8_DOT = ("avx512_vnni", "avx_vnni", "amx_int8", "asimddp", "i8mm")
 """Instructions that add up INT8 products in 32 bits. Without them x86 adds pairs in 16 bits, which may saturate."""
 
 
-def cpu_facts() -> str:
-    """Return the text that Linux has on the processors; empty elsewhere."""
+def system_file(path: str) -> str:
+    """Return the text of one of Linux's files about the system; empty where it is not to be had."""
     try:
-        return Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return Path(path).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
+
+
+def cpu_facts() -> str:
+    """Return the text that Linux has on the processors; empty elsewhere."""
+    return system_file("/proc/cpuinfo")
 
 
 def cpu_field(text: str, name: str) -> str | None:

@@ -8,6 +8,21 @@ from ran_deploy.runtime.session import SessionInfo
 WOBBLE = (1.0, 1.01, 0.99, 1.02, 0.98)
 
 
+ENVIRONMENT = Environment(
+    cpu="Imaginary CPU",
+    cpu_features=(),
+    cpus=2,
+    cores=1,
+    governor=None,
+    memory_bytes=None,
+    os="none",
+    python="3.11",
+    versions={},
+    load_average_1min=0.0,
+    gpus=(),
+)
+
+
 def speed(batch: int, p50_ms: float, ratio: float = 1.0, dominated_by: tuple[str, ...] = ()) -> Speed:
     return Speed(
         batch=batch,
@@ -67,19 +82,7 @@ def result(*points: ParetoPoint) -> ParetoResult:
         order="",
         plot=None,
         options=ParetoOptions(rounds=5),
-        environment=Environment(
-            cpu="Imaginary CPU",
-            cpu_features=(),
-            cpus=2,
-            cores=1,
-            governor=None,
-            memory_bytes=None,
-            os="none",
-            python="3.11",
-            versions={},
-            load_average_1min=0.0,
-            gpus=(),
-        ),
+        environment=ENVIRONMENT,
     )
 
 

@@ -7,13 +7,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ran_deploy.bench.environment import Environment
 from ran_deploy.profiling.fold import cost_kernels, fold, group_cost
 from ran_deploy.profiling.graph import read_graph
 from ran_deploy.profiling.result import KernelCost, ProfileOptions, ProfileResult
 from ran_deploy.profiling.roofline import Bandwidth, Roofline
 from ran_deploy.profiling.sample import KernelTime
 from ran_deploy.runtime.session import SessionInfo
+from tests.bench.hand_made import ENVIRONMENT
 
 ROOFLINE = Roofline(
     threads=1,
@@ -124,17 +124,5 @@ def unit_result(roofline: Roofline | None = ROOFLINE, run_us: float = RUN_US) ->
         plot=None,
         trace=None,
         options=ProfileOptions(batch=1),
-        environment=Environment(
-            cpu="Imaginary CPU",
-            cpu_features=(),
-            cpus=2,
-            cores=1,
-            governor=None,
-            memory_bytes=None,
-            os="none",
-            python="3.11",
-            versions={},
-            load_average_1min=0.0,
-            gpus=(),
-        ),
+        environment=ENVIRONMENT,
     )
