@@ -28,14 +28,13 @@ def recorded_loop(
     """Run with the payloads in turn until both limits are reached; return when each run started and ended."""
     count = len(payloads)
     spans: list[Span] = []
-    begun = clock()
     while True:
         payload = payloads[len(spans) % count]
         started = clock()
         run(payload)
         ended = clock()
         spans.append((started, ended))
-        if len(spans) >= runs and ended - begun >= duration_ns:
+        if len(spans) >= runs and ended - spans[0][0] >= duration_ns:
             return spans
 
 
