@@ -37,7 +37,7 @@ $(VENV)/demo.stamp: pyproject.toml
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,openvino,train,tensorrt-rtx,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[cpu,openvino,train,tensorrt-rtx,serve,parquet,ray,dev]"
 	touch $@
 
 clean:

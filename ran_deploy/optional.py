@@ -18,6 +18,13 @@ _EXTRAS = {
     "cuda.core": "gpu",
     "cuda.bindings.driver": "gpu",
     "pycuda.driver": "pycuda",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "grpc": "serve",
+    "tritonclient.grpc": "serve",
+    "prometheus_client": "serve",
+    "pyarrow": "parquet",
+    "ray": "ray",
     "modelopt.onnx.quantization": "modelopt",
 }
 

@@ -44,6 +44,12 @@ KNOWN = (
     Known(module="cuda.core", distributions=("cuda-core",), extra="gpu"),
     Known(module="cuda.bindings", distributions=("cuda-bindings",), extra="gpu"),
     Known(module="pycuda", distributions=("pycuda",), extra="pycuda"),
+    Known(module="starlette", distributions=("starlette",), extra="serve"),
+    Known(module="uvicorn", distributions=("uvicorn",), extra="serve"),
+    Known(module="tritonclient", distributions=("tritonclient",), extra="serve"),
+    Known(module="prometheus_client", distributions=("prometheus-client",), extra="serve"),
+    Known(module="pyarrow", distributions=("pyarrow",), extra="parquet"),
+    Known(module="ray", distributions=("ray",), extra="ray"),
     Known(module="modelopt", distributions=("nvidia-modelopt",), extra="modelopt"),
 )
 

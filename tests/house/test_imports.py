@@ -23,10 +23,13 @@ ALLOWED = {
     "engine": {"data", "arch", "runtime", "graph", "quant", "profiling"},
     "bench": {"data", "runtime"},
     "profiling": {"data", "runtime", "bench"},
+    "offline": {"data", "runtime"},
+    "serving": {"data", "runtime"},
+    "packaging": {"data", "runtime"},
     "machine": {"data", "runtime", "bench"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
-HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx"}
+HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx", "starlette", "uvicorn", "grpc", "pyarrow", "ray"}
 
 
 def imports_of(path: Path) -> set[str]:
