@@ -92,13 +92,13 @@ def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
         yield tuple(temporaries)
         for temporary in temporaries:
             _sync(temporary)
-            temporary.chmod(0o666 & ~_umask())
+            temporary.chmod(0o666 & ~umask())
         with ctrl_c_deferred():
             for path, temporary in zip(paths, temporaries, strict=True):
                 temporary.replace(path)
         _sync(paths[0].parent)
     except OSError as error:
-        raise _write_error(paths[0], error) from error
+        raise write_error(paths[0], error) from error
     finally:
         for temporary in temporaries:
             temporary.unlink(missing_ok=True)
@@ -134,7 +134,7 @@ def require_writable(path: Path) -> None:
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise _write_error(path, error) from error
+        raise write_error(path, error) from error
 
 
 def _temporary(path: Path) -> Path:
@@ -152,13 +152,15 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def _umask() -> int:
+def umask() -> int:
+    """Return this process's file mode creation mask."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _write_error(path: Path, error: OSError) -> UsageError:
+def write_error(path: Path, error: OSError) -> UsageError:
+    """Return the one sentence for a file or folder that could not be written."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UsageError(f"The disk is full; {path} was not written.", fix="Free some space or choose another folder.")
     reason = error.strerror or str(error)
