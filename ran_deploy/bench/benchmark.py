@@ -37,6 +37,7 @@ def benchmark(
     precision: float = 0.02,
     iterations: int = 10,
     percentiles: Sequence[float] = (90, 95, 99),
+    average_runs: int | None = None,
     qps: float | None = None,
     slo_ms: float | None = None,
     find_max_qps: bool = False,
@@ -70,6 +71,7 @@ def benchmark(
         precision: Stop when the 95% interval of the median is within this share of it.
         iterations: Least number of runs of each measurement.
         percentiles: What to report beside the median, each only if there are enough runs.
+        average_runs: Report averages of so many runs in a row, too.
         qps: Arrivals per second of the server scenario.
         slo_ms: What 99% of the queries may need at most, in milliseconds, for ``find_max_qps``.
         find_max_qps: Search the highest rate of arrivals at which ``slo_ms`` holds.
@@ -108,6 +110,7 @@ def benchmark(
         precision=precision,
         iterations=iterations,
         percentiles=tuple(percentiles),
+        average_runs=average_runs,
         qps=qps,
         slo_ms=slo_ms,
         find_max_qps=find_max_qps,

@@ -55,6 +55,8 @@ class BenchOptions:
     """Least number of runs of each measurement."""
     percentiles: tuple[float, ...] = (90, 95, 99)
     """The percentiles to report, each only if there are enough runs."""
+    average_runs: int | None = None
+    """Runs in a row of which averages are reported, as trtexec's ``--avgRuns``; None: no averages."""
     qps: float | None = None
     """Arrivals per second, for the server scenario."""
     slo_ms: float | None = None
@@ -81,6 +83,8 @@ class BenchOptions:
             raise UsageError(f"The percentiles are {list(self.percentiles)}; expected numbers between 0 and 100.")
         if len(set(self.percentiles)) != len(self.percentiles):
             raise UsageError(f"The percentiles {list(self.percentiles)} name one twice.")
+        if self.average_runs is not None and self.average_runs < 1:
+            raise UsageError(f"Averages of {self.average_runs} runs are asked for; expected at least 1.")
         if self.processes < 1:
             raise UsageError(f"The number of processes is {self.processes}; expected at least 1.")
 

@@ -14,6 +14,7 @@ _FLAGS = {
     "precision": "--precision",
     "iterations": "--iterations",
     "percentiles": "--percentile",
+    "average_runs": "--avg-runs",
     "qps": "--qps",
     "slo_ms": "--slo-ms",
     "trials": "--trials",

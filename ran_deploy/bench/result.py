@@ -62,6 +62,8 @@ class BatchResult(Summary):
     """Those that were asked for."""
     headline: PercentileEstimate
     """The percentile by which the scenario is judged."""
+    run_averages_ms: tuple[float, ...]
+    """Mean of each ``average_runs`` runs in a row, within one process; fewer at the end are left out."""
     stop: str
     """Why the measurement ended."""
     stability: str

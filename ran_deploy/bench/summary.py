@@ -56,6 +56,7 @@ def _summarize(series: Sequence[Series], options: BenchOptions, qps: float | Non
         p99_ci95_ms=None if summary["p99_ms"] is None else percentile_bootstrap(latencies, 99),
         percentiles=tuple(_estimate(ordered, percent) for percent in options.percentiles),
         headline=_estimate(ordered, HEADLINE[options.scenario]),
+        run_averages_ms=_run_averages(series, options.average_runs),
         stop="; ".join(dict.fromkeys(one.stop for one in series)),
         stability=stability,
         server=server,
@@ -71,6 +72,16 @@ def _estimate(ordered: Sequence[float], percent: float) -> PercentileEstimate:
         needs=minimum_samples(percent) if percent > 50 else 1,
         ms=value,
         ci95_ms=None if value is None or len(ordered) < 10 else percentile_interval(ordered, percent),
+    )
+
+
+def _run_averages(series: Sequence[Series], runs: int | None) -> tuple[float, ...]:
+    if runs is None:
+        return ()
+    return tuple(
+        sum(one.latencies_ms[start : start + runs]) / runs
+        for one in series
+        for start in range(0, len(one.latencies_ms) - runs + 1, runs)
     )
 
 

@@ -47,6 +47,9 @@ def bench_command(
     ] = 0.02,
     iterations: Annotated[int, typer.Option(help="Least number of runs of each measurement.")] = 10,
     percentile: Annotated[str, typer.Option(help="Percentiles to report, if there are enough runs.")] = "90,95,99",
+    average_runs: Annotated[
+        int | None, typer.Option("--avg-runs", "--avgRuns", help="Report averages of so many runs in a row, too.")
+    ] = None,
     processes: Annotated[int, typer.Option(help="Fresh processes to measure in, one after another.")] = 1,
     images: Annotated[Path | None, typer.Option(help="Feed real images from this folder; else random pixels.")] = None,
     qps: Annotated[
@@ -101,6 +104,7 @@ def bench_command(
         precision=precision,
         iterations=iterations,
         percentiles=_numbers("--percentile", percentile, float, "90,95,99"),
+        average_runs=average_runs,
         qps=qps,
         slo_ms=slo_ms,
         find_max_qps=find_max_qps,
@@ -179,13 +183,13 @@ def _table(result: "BenchResult") -> list[str]:
                 rate(entry.images_per_s),
             ]
         )
-    lines = [*table(header, rows), *_remarks(result.results)]
+    lines = [*table(header, rows), *_remarks(result.results, result.options.average_runs)]
     if any("n<" in text for row in rows for text in row):
         lines.append("n<N: fewer runs than the N that this percentile needs; raise --duration or --iterations")
     return lines
 
 
-def _remarks(results: "tuple[BatchResult, ...]") -> list[str]:
+def _remarks(results: "tuple[BatchResult, ...]", runs: int | None) -> list[str]:
     lines = []
     for entry in results:
         if entry.server is not None:
@@ -193,6 +197,12 @@ def _remarks(results: "tuple[BatchResult, ...]") -> list[str]:
             lines.append(
                 f"{load.achieved_qps:.1f} queries/s answered of {load.offered_qps:.1f} due, {load.served} of "
                 f"{load.scheduled} served; a query waited {load.mean_wait_ms:.1f} ms on average"
+            )
+        if entry.run_averages_ms:
+            averages = entry.run_averages_ms
+            lines.append(
+                f"batch {entry.batch}, {entry.boundary}: {len(averages)} averages of {runs} runs in a row, "
+                f"{min(averages):.3f} to {max(averages):.3f} ms (all in --json)"
             )
         if entry.process_spread is not None:
             medians = ", ".join(f"{median:.3f}" for median in entry.process_p50_ms)

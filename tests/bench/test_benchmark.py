@@ -109,6 +109,19 @@ def test_command_prints_a_table(make_engine: Any, capsys: pytest.CaptureFixture[
     assert "Unstable at batch 1" in output.err
 
 
+def test_averages_of_runs_in_a_row(
+    make_engine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = ["bench", "--engine", str(make_engine()), "--batch", "1", "--duration", "0", "--iterations", "11"]
+    assert run([*command, "--warmUp", "0", "--avgRuns", "5", "--max-duration", "0", "--csv", "raw.csv", "--json"]) == 0
+    (entry,) = json.loads(capsys.readouterr().out)["results"]
+    latencies = [float(line.split(",")[-1]) for line in Path("raw.csv").read_text().splitlines()[1:]]
+    assert entry["run_averages_ms"] == pytest.approx([sum(latencies[:5]) / 5, sum(latencies[5:10]) / 5], abs=1e-5)
+    assert run([*command, "--avg-runs", "5"]) == 0
+    assert "batch 1, engine: 2 averages of 5 runs in a row, " in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("sizes", ["", "1,", "x", "1.5", "0", "-1"])
 def test_command_on_bad_batch_sizes(make_engine: Any, sizes: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["bench", "--engine", str(make_engine()), f"--batch={sizes}"]) == 2

@@ -35,6 +35,7 @@ _SERVER: dict[str, Any] = {"scenario": "server", "batches": (1,)}
         ({"percentiles": ()}, "percentiles are"),
         ({"percentiles": (100,)}, "percentiles are"),
         ({"percentiles": (90, 90)}, "name one twice"),
+        ({"average_runs": 0}, "Averages of 0 runs"),
         ({"processes": 0}, "number of processes is 0"),
     ],
 )
