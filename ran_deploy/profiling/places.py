@@ -87,6 +87,8 @@ class Places:
         first, *rest = path.split(".")
         if first in _ENDS:
             return Place(_ENDS[first], "ends")
+        if first == "masks":  # the means that `export --with-masks` gives out
+            return Place("mask outputs", "mask")
         if first != "stages":
             return Place(first, "units")
         number, inner = rest[0], rest[1:]

@@ -77,7 +77,7 @@ def profile(
         types=fold(costs, lambda kernel: kernel.op, run_us=measured.run_us, branches=False),
         kernels=tuple(sorted(costs, key=lambda kernel: kernel.us, reverse=True)),
         roofline=measured.roofline,
-        remarks=_remarks(graph, measured),
+        remarks=remarks(graph, measured, kernels_us=total.us),
         plot=str(plot) if plot else None,
         trace=str(trace) if trace else None,
         options=options,
@@ -111,16 +111,22 @@ def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
         require_writable(trace)
 
 
-def _remarks(graph: Graph | None, measured: Measured) -> tuple[str, ...]:
+def remarks(graph: Graph | None, measured: Measured, *, kernels_us: float) -> tuple[str, ...]:
     """Say what limits the numbers."""
-    remarks = []
+    found = []
     if graph is None:
-        remarks.append("the ONNX graph is unknown, so the work of the kernels is not counted")
+        found.append("the ONNX graph is unknown, so the work of the kernels is not counted")
     elif graph.unsized:
-        remarks.append(f"{len(graph.unsized)} nodes have unknown shapes, so their work is not counted")
+        found.append(f"{len(graph.unsized)} nodes have unknown shapes, so their work is not counted")
     if measured.roofline is not None and measured.run_us > _DISTURBED * measured.fastest_run_us:
-        remarks.append(
+        found.append(
             f"run() took {measured.run_us / 1000:.2f} ms in the median and {measured.fastest_run_us / 1000:.2f} ms at "
             "best: other programs used the CPUs, and part of the runtime overhead is their time"
         )
-    return tuple(remarks)
+    if kernels_us > measured.run_us:
+        found.append(
+            f"the kernels took {kernels_us / 1000:.2f} ms with the profiler on, a whole run() without it "
+            f"{measured.run_us / 1000:.2f} ms: the times of the kernels are too large, their order and shares may still "
+            "hold; repeat it on a quieter machine or with more --iterations"
+        )
+    return tuple(found)

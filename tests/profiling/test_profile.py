@@ -10,7 +10,8 @@ from ran_deploy.cli.app import run
 from ran_deploy.errors import IntegrityError, MissingError, UsageError
 from ran_deploy.manifest import BatchProfile, Build, publish, read_manifest
 from ran_deploy.profiling.graph import read_graph
-from ran_deploy.profiling.profile import profile
+from ran_deploy.profiling.measure import Measured
+from ran_deploy.profiling.profile import profile, remarks
 from ran_deploy.profiling.result import ProfileOptions, ProfileResult
 from tests.profiling.small_network import small_network
 
@@ -90,6 +91,13 @@ def test_command_prints_a_table(
     times_ms = [float(re.findall(r"\b\d+\.\d{3}\b", line)[0]) for line in table[1:5]]
     assert sum(times_ms[:3]) == pytest.approx(times_ms[3], abs=0.002)  # each is rounded
     assert any(line.startswith("trace") for line in table)
+
+
+def test_kernels_that_take_longer_than_the_run_are_remarked_on() -> None:
+    measured = Measured(run_us=6000.0, fastest_run_us=5900.0, median=(), typical=(), roofline=None)
+    (_, remark) = remarks(None, measured, kernels_us=8000.0)
+    assert remark.startswith("the kernels took 8.00 ms with the profiler on, a whole run() without it 6.00 ms")
+    assert len(remarks(None, measured, kernels_us=5900.0)) == 1
 
 
 def test_command_on_a_plan_without_a_gpu(
