@@ -31,6 +31,7 @@ from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session, SessionInfo
 
 RESULTS = Path(__file__).resolve().parent / "results"
+PLAIN = "plain export"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Entry:
     rounds: Rounds
     ratio: Ratio
     """Images per second over those of the plain export in ONNX Runtime."""
+    ratio_in_runtime: Ratio | None
+    """Over those of the plain export in the same runtime; None for what is no ONNX file, and for it itself."""
 
 
 def arguments(words: list[str]) -> argparse.Namespace:
@@ -87,10 +90,10 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
         arch, dataset=dataset, out=work / default_name(arch, dataset), random_weights=options.random_weights
     ).path
     listed = [
-        Contender(name="plain export, ONNX Runtime", path=plain, runtime="onnxruntime", trust=True),
+        Contender(name=f"{PLAIN}, ONNX Runtime", path=plain, runtime="onnxruntime", trust=True),
         Contender(name="PyTorch eager", path=checkpoint, trust=True),
         Contender(name="PyTorch compiled", path=checkpoint, runtime="torch-compile", trust=True),
-        Contender(name="plain export, OpenVINO", path=plain, runtime="openvino", trust=True),
+        Contender(name=f"{PLAIN}, OpenVINO", path=plain, runtime="openvino", trust=True),
         Contender(name="ours, ONNX Runtime float32", path=ours, runtime="onnxruntime"),
         Contender(name="ours, OpenVINO float32", path=ours, runtime="openvino"),
         Contender(name="ours, OpenVINO bfloat16", path=ours, runtime="openvino-bf16"),
@@ -124,15 +127,25 @@ def measure(options: argparse.Namespace, batch: int, entries: list[Contender]) -
             names.append(entry.name)
             fed.append((session, make_buffers(session.contract, pool, batch)))
         measured = measure_in_rounds(fed, rounds=options.rounds, turn_s=options.turn, settle_ms=options.settle)
-    results = [
-        Entry(
-            name=name,
-            session=session.info,
-            rounds=rounds,
-            ratio=speed_ratio(rounds.round_images_per_s, measured[0].round_images_per_s),
-        )
+    plain = {
+        session.info.runtime: rounds
         for name, (session, _), rounds in zip(names, fed, measured, strict=True)
-    ]
+        if name.startswith(PLAIN)
+    }
+    results = []
+    for name, (session, _), rounds in zip(names, fed, measured, strict=True):
+        same = plain.get(session.info.runtime, rounds)
+        results.append(
+            Entry(
+                name=name,
+                session=session.info,
+                rounds=rounds,
+                ratio=speed_ratio(rounds.round_images_per_s, measured[0].round_images_per_s),
+                ratio_in_runtime=None
+                if same is rounds
+                else speed_ratio(rounds.round_images_per_s, same.round_images_per_s),
+            )
+        )
     return results, absent
 
 
@@ -141,7 +154,8 @@ def show(batch: int, entries: list[Entry], absent: dict[str, str]) -> None:
     lines = [f"batch {batch}"]
     for entry in entries:
         speed = f"{entry.rounds.images_per_s:10,.1f} images/s"
-        lines.append(f"  {entry.name:30s}{speed}  × {entry.ratio.text()}")
+        same = "" if entry.ratio_in_runtime is None else f"; in its runtime × {entry.ratio_in_runtime.text()}"
+        lines.append(f"  {entry.name:30s}{speed}  × {entry.ratio.text()}{same}")
     lines += [f"  {name}: left out: {reason}" for name, reason in absent.items()]
     sys.stdout.write("\n".join(lines) + "\n")
     sys.stdout.flush()
