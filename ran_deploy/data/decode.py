@@ -1,9 +1,10 @@
 """Decode image files that nobody vouches for: bounded in size, quiet, and with one error for whatever is wrong."""
 
 import contextlib
+import io
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +41,45 @@ def decode_image(path: Path) -> Image.Image:
         IntegrityError: The file is empty, truncated, or not an image of the known formats.
     """
     require_file(path, what="image")
+    return _decode(path, str(path), FORMATS, MAX_PIXELS)
+
+
+def decode_bytes(
+    data: bytes, name: str, *, formats: Sequence[str] = FORMATS, max_pixels: int = MAX_PIXELS
+) -> Image.Image:
+    """Decode the content of an image file as :func:`decode_image` does.
+
+    Args:
+        data: The file's content.
+        name: What messages call it.
+        formats: Those of :data:`FORMATS` that are read.
+        max_pixels: Larger images are refused.
+
+    Raises:
+        UsageError: It has more than ``max_pixels`` pixels or floating-point samples.
+        IntegrityError: It is empty, truncated, or not an image of the formats.
+    """
+    if not data:
+        raise IntegrityError(f"{name} is empty.", fix="Check or replace the file.")
+    return _decode(io.BytesIO(data), name, formats, max_pixels)
+
+
+def _decode(source: Path | io.BytesIO, name: str, formats: Sequence[str], max_pixels: int) -> Image.Image:
     try:
-        with _quiet_pillow(), Image.open(path, formats=FORMATS) as image:
-            _check_size(image)
+        with _quiet_pillow(), Image.open(source, formats=formats) as image:
+            _check_size(image, max_pixels)
             return to_rgb(image)
     except UsageError as error:
-        raise UsageError(f"{path}: {error.message}", fix=error.fix) from error
+        raise UsageError(f"{name}: {error.message}", fix=error.fix) from error
     except Image.DecompressionBombError as error:
-        raise UsageError(f"{path}: {error} At most {MAX_PIXELS} are read.", fix="Make it smaller.") from error
+        raise UsageError(f"{name}: {error} At most {max_pixels} are read.", fix="Make it smaller.") from error
     except UnidentifiedImageError as error:
         raise IntegrityError(
-            f"{path} is not an image of a known format ({', '.join(FORMATS)}).", fix="Check or convert the file."
+            f"{name} is not an image of a known format ({', '.join(formats)}).", fix="Check or convert the file."
         ) from error
     except Exception as error:  # a damaged file can make the decoders raise nearly anything
         raise IntegrityError(
-            f"{path} cannot be read as an image: {error}.", fix="Check or replace the file."
+            f"{name} cannot be read as an image: {error}.", fix="Check or replace the file."
         ) from error
 
 
@@ -82,10 +107,10 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return rgb
 
 
-def _check_size(image: Image.Image) -> None:
-    if image.width * image.height > MAX_PIXELS:
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    if image.width * image.height > max_pixels:
         raise UsageError(
-            f"the image has {image.width}×{image.height} pixels; at most {MAX_PIXELS} are read.", fix="Make it smaller."
+            f"the image has {image.width}×{image.height} pixels; at most {max_pixels} are read.", fix="Make it smaller."
         )
 
 

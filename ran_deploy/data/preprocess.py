@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ran_deploy.data.dataset import Images
-from ran_deploy.data.decode import MAX_PIXELS, decode_image, to_rgb
+from ran_deploy.data.decode import FORMATS, MAX_PIXELS, decode_bytes, decode_image, to_rgb
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import Contract, Preprocessing
@@ -31,11 +31,34 @@ def load_image(path: Path, rule: Preprocessing) -> Images:
         UsageError: The file is missing, has more than :data:`MAX_PIXELS` pixels, or is too elongated.
         IntegrityError: The file is empty, truncated, or not an image.
     """
-    rgb = decode_image(path)
-    try:
-        return _fit(rgb, rule)
-    except UsageError as error:
-        raise UsageError(f"{path}: {error.message}", fix=error.fix) from error
+    return _fit_named(decode_image(path), rule, str(path))
+
+
+def load_bytes(
+    data: bytes,
+    rule: Preprocessing,
+    name: str,
+    *,
+    formats: Sequence[str] = FORMATS,
+    max_pixels: int = MAX_PIXELS,
+) -> Images:
+    """Decode the content of an image file and bring it to model size, as :func:`load_image` does.
+
+    Args:
+        data: The file's content.
+        rule: The preprocessing of the contract.
+        name: What messages call it.
+        formats: Those of :data:`~ran_deploy.data.decode.FORMATS` that are read.
+        max_pixels: Larger images are refused before a pixel is decoded.
+
+    Returns:
+        uint8 [size, size, 3].
+
+    Raises:
+        UsageError: It has more than ``max_pixels`` pixels, or is too elongated.
+        IntegrityError: It is empty, truncated, or not an image of the formats.
+    """
+    return _fit_named(decode_bytes(data, name, formats=formats, max_pixels=max_pixels), rule, name)
 
 
 def to_model_size(image: Image.Image, rule: Preprocessing) -> Images:
@@ -55,6 +78,13 @@ def to_model_size(image: Image.Image, rule: Preprocessing) -> Images:
         UsageError: The image is so elongated that its resized form has more than :data:`MAX_PIXELS` pixels.
     """
     return _fit(to_rgb(image), rule)
+
+
+def _fit_named(rgb: Image.Image, rule: Preprocessing, name: str) -> Images:
+    try:
+        return _fit(rgb, rule)
+    except UsageError as error:
+        raise UsageError(f"{name}: {error.message}", fix=error.fix) from error
 
 
 def _fit(rgb: Image.Image, rule: Preprocessing) -> Images:

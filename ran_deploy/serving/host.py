@@ -1,14 +1,22 @@
 """Several models and versions behind one typed interface, whatever transport brings the requests."""
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import numpy.typing as npt
 
+from ran_deploy.errors import UsageError
+from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.session import Logits
+from ran_deploy.serving.classify import Decoder, likeliest
+from ran_deploy.serving.errors import UnavailableError
+from ran_deploy.serving.generation import Generation
 from ran_deploy.serving.observer import Observer, Silent
 from ran_deploy.serving.results import Classified, ModelMetadata, ModelStatus
+from ran_deploy.serving.shelf import Place, Shelf
 from ran_deploy.serving.spec import HostOptions, ModelSpec, numbered
 
 
@@ -34,8 +42,14 @@ class ModelHost:
         *,
         observe: Callable[[str, str], Observer] = lambda _name, _version: Silent(),
     ) -> None:
-        self._specs = numbered(tuple(specs))
+        if not specs:
+            raise UsageError("There is no model to serve.", fix="Give at least one: --engine PATH")
         self._options = options or HostOptions()
+        self._shelf = Shelf(Place(spec, observe(spec.name, spec.version)) for spec in numbered(tuple(specs)))
+        self._decoder = Decoder(max_pixels=self._options.max_pixels, most=self._options.queue)
+        self._retiring: dict[asyncio.Task[None], Generation] = {}
+        self._admits = True
+        self._closed = False
 
     @property
     def options(self) -> HostOptions:
@@ -49,23 +63,37 @@ class ModelHost:
             RanDeployError: A model cannot be opened, as :func:`~ran_deploy.runtime.open.open_engine` says; the others
                 are closed again.
         """
-        raise NotImplementedError
+        openings = [asyncio.ensure_future(self._put(place)) for place in self._shelf.places]
+        try:
+            await asyncio.gather(*openings)
+        except BaseException:
+            for opening in openings:
+                opening.cancel()
+            await asyncio.gather(*openings, return_exceptions=True)
+            await self.close()
+            raise
 
     def live(self) -> bool:
         """Return whether the host works at all: True until it is closed."""
-        raise NotImplementedError
+        return not self._closed
 
     def ready(self, name: str | None = None, version: str | None = None) -> bool:
-        """Return whether a model version (None: the newest ready one) takes requests; without a name, whether all do.
+        """Return whether a model version takes requests; without a name, whether all do that were not unloaded.
+
+        Args:
+            name: The model.
+            version: Its version; None: the newest that is ready.
 
         Raises:
             NotFoundError: There is no such model or version.
         """
-        raise NotImplementedError
+        if name is not None:
+            return self._admits and self._shelf.find(name, version).status.state == "ready"
+        return self._admits and all(status.state in ("ready", "unloaded") for status in self.models())
 
     def models(self) -> tuple[ModelStatus, ...]:
         """Return every version of every model, in the order in which they were given, and where each stands."""
-        raise NotImplementedError
+        return tuple(place.status for place in self._shelf.places)
 
     def metadata(self, name: str, version: str | None = None) -> ModelMetadata:
         """Return what a client must know of a model version; None: the newest that is ready.
@@ -74,7 +102,8 @@ class ModelHost:
             NotFoundError: There is no such model or version.
             UnavailableError: It is not loaded.
         """
-        raise NotImplementedError
+        place = self._shelf.find(name, version)
+        return self._metadata(place, place.require())
 
     async def infer(
         self, name: str, version: str | None, images: npt.NDArray[Any], *, deadline: float | None = None
@@ -95,7 +124,9 @@ class ModelHost:
             UnavailableError: The model is loading, unloaded or draining, or its workers keep dying.
             RanDeployError: The engine failed.
         """
-        raise NotImplementedError
+        generation = self._admit(name, version)
+        with generation.gate.admitted():
+            return (await generation.infer(images, deadline)).logits
 
     async def classify(
         self,
@@ -121,7 +152,22 @@ class ModelHost:
             GateError: The engine returned logits that are not finite.
             ServingError: As :meth:`infer`.
         """
-        raise NotImplementedError
+        check_positive("top", top)
+        place, generation = self._shelf.find(name, version), self._admit(name, version)
+        with generation.gate.admitted():
+            begun = time.monotonic()
+            tensor = await self._decoder.decode(images, generation.facts.contract)
+            decoded = time.monotonic()
+            answer = await generation.infer(tensor, deadline)
+        return Classified(
+            name=place.spec.name,
+            version=place.spec.version,
+            sha256=generation.facts.info.sha256,
+            predictions=likeliest(answer.logits, generation.facts.contract.labels, top),
+            decode_s=decoded - begun,
+            queue_s=answer.queue_s,
+            infer_s=answer.total_s,
+        )
 
     async def reload(self, name: str, version: str | None = None) -> ModelMetadata:
         """Open a model's file again, in new workers, and let it take over without losing a request.
@@ -137,7 +183,13 @@ class ModelHost:
             UnavailableError: It is not loaded, or the host is draining.
             RanDeployError: The new file cannot be opened, or fails its first run.
         """
-        raise NotImplementedError
+        place = self._shelf.find(name, version)
+        async with place.lock:
+            old = place.require()
+            new = await self._open(place)
+            place.generation = new
+        await self._retire(old)
+        return self._metadata(place, new)
 
     async def unload(self, name: str, version: str | None = None) -> None:
         """Take a model version (None: all) out of service, after the requests that it has are answered.
@@ -145,7 +197,12 @@ class ModelHost:
         Raises:
             NotFoundError: There is no such model or version.
         """
-        raise NotImplementedError
+        for place in self._shelf.versions(name, version):
+            async with place.lock:
+                old, place.generation = place.generation, None
+                place.reason = "It was unloaded."
+            if old is not None:
+                await self._retire(old)
 
     async def load(self, name: str, version: str | None = None) -> None:
         """Put a model version (None: all) back into service; one that is loaded stays as it is.
@@ -155,15 +212,21 @@ class ModelHost:
             UnavailableError: The host is draining.
             RanDeployError: It cannot be opened.
         """
-        raise NotImplementedError
+        await asyncio.gather(*(self._put(place) for place in self._shelf.versions(name, version)))
 
     async def drain(self) -> None:
         """Refuse new requests with UnavailableError, and return when all that were accepted have been answered."""
-        raise NotImplementedError
+        self._admits = False
+        await asyncio.gather(*(generation.gate.emptied(None) for generation in self._generations()))
 
     async def close(self) -> None:
         """End at once: refuse what waits, stop the workers, free the engines. Closing twice is harmless."""
-        raise NotImplementedError
+        self._admits, self._closed = False, True
+        generations = self._generations()
+        await asyncio.gather(*(generation.close() for generation in generations), *self._retiring)
+        for place in self._shelf.places:
+            place.generation, place.reason = None, "The host is closed."
+        self._decoder.close()
 
     async def __aenter__(self) -> Self:
         """Start the host."""
@@ -175,3 +238,63 @@ class ModelHost:
     ) -> None:
         """Close the host."""
         await self.close()
+
+    def _admit(self, name: str, version: str | None) -> Generation:
+        """Return what answers a request that comes now.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            UnavailableError: It cannot answer now.
+        """
+        place = self._shelf.find(name, version)
+        self._check_admits()
+        generation = place.require()
+        if generation.failure:
+            raise UnavailableError(f"{name} cannot answer: {generation.failure}", fix="Reload the model.")
+        return generation
+
+    async def _put(self, place: Place) -> None:
+        """Open the engine of a place that is empty."""
+        async with place.lock:
+            if place.generation is None:
+                with place.loading():
+                    place.generation = await self._open(place)
+
+    async def _open(self, place: Place) -> Generation:
+        self._check_admits()
+        generation = await Generation.open(place.spec, self._options, place.observer)
+        if not self._admits:  # the host was closed meanwhile
+            await generation.close()
+            self._check_admits()
+        return generation
+
+    async def _retire(self, generation: Generation) -> None:
+        """Free an engine once its requests are answered, even if the caller does not wait for that."""
+        task = asyncio.ensure_future(generation.retire())
+        self._retiring[task] = generation
+        task.add_done_callback(self._retiring.pop)
+        await asyncio.shield(task)
+
+    def _generations(self) -> list[Generation]:
+        current = [place.generation for place in self._shelf.places if place.generation is not None]
+        return [*current, *self._retiring.values()]
+
+    def _metadata(self, place: Place, generation: Generation) -> ModelMetadata:
+        facts, name = generation.facts, place.spec.name
+        loaded = [other.spec.version for other in self._shelf.versions(name) if other.generation is not None]
+        runtime, suffix = facts.info.runtime.replace("-", "_"), facts.info.engine.rpartition(".")[2]
+        return ModelMetadata(
+            name=name,
+            version=place.spec.version,
+            versions=tuple(loaded),
+            platform=f"{runtime}_{suffix}",
+            contract=facts.contract,
+            sha256=facts.info.sha256,
+            info=facts.info,
+            manifest=facts.manifest,
+            max_batch=generation.max_batch,
+        )
+
+    def _check_admits(self) -> None:
+        if not self._admits:
+            raise UnavailableError("The service is stopping and takes no requests.", fix="Ask another instance.")

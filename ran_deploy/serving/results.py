@@ -61,5 +61,7 @@ class Classified:
     """For each image, likeliest first."""
     decode_s: float
     """From the bytes to the tensor, waiting for a thread included."""
+    queue_s: float
+    """From the tensor until its computing began."""
     infer_s: float
-    """From the tensor to the logits, waiting for the batch included."""
+    """From the tensor to the logits, the waiting included."""

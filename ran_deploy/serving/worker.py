@@ -1,0 +1,211 @@
+"""One worker process as the host sees it, from its start to its end."""
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self, cast
+
+import numpy as np
+import numpy.typing as npt
+
+import ran_deploy
+from ran_deploy.config import from_mapping, to_mapping
+from ran_deploy.errors import RanDeployError
+from ran_deploy.runtime.session import Logits
+from ran_deploy.serving.engine import EngineFacts
+from ran_deploy.serving.frames import Frame, Kind, Unpacker, pack, revive
+from ran_deploy.serving.slots import Layout, Slots, create_memory
+from ran_deploy.serving.spec import ModelSpec
+
+SLOTS = 2
+"""Batches that a worker may have: one that it computes, and one that it need not wait for."""
+_GRACE_S = 10.0
+"""How long a worker may take to free its engine before it is killed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What a worker is to open."""
+
+    spec: ModelSpec
+    threads: int | None
+    """CPU threads; None: as the runtime thinks best."""
+    max_batch: int
+    """Most images in a batch."""
+
+
+class WorkerLostError(Exception):
+    """The worker ended before it had computed a batch.
+
+    Args:
+        computing: Whether it was at that very batch, so that the batch may have been what ended it.
+    """
+
+    def __init__(self, *, computing: bool) -> None:
+        super().__init__("a worker process ended")
+        self.computing = computing
+
+
+class Worker(asyncio.Protocol):
+    """A process that has an engine open. Made by :meth:`start`."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None]) -> None:
+        self._process = process
+        self._on_end = on_end
+        self._unpacker = Unpacker()
+        self._ready: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
+        self._flights: OrderedDict[int, asyncio.Future[Logits]] = OrderedDict()
+        self._free = list(range(SLOTS))
+        self._transport: asyncio.Transport
+        self._slots: Slots
+        self.facts: EngineFacts
+        self.alive = False
+
+    @classmethod
+    async def start(cls, order: Order, on_end: Callable[[], None] = lambda: None) -> Self:
+        """Start a process and let it open its engine and run it once.
+
+        Args:
+            order: What it is to open.
+            on_end: Called when the process ends though nobody closed it.
+
+        Raises:
+            RanDeployError: The engine cannot be opened or run, or the process ended before it could say so.
+        """
+        ours, theirs = socket.socketpair()
+        memory = create_memory()
+        try:
+            with theirs:
+                process = _spawn(theirs.fileno(), memory)
+            loop = asyncio.get_running_loop()
+            _, worker = await loop.create_unix_connection(lambda: cls(process, on_end), sock=ours)
+            await worker._open(order, memory)
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            os.close(memory)
+        return worker
+
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    @property
+    def load(self) -> int:
+        """How many batches it has."""
+        return len(self._flights)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether it takes another batch."""
+        return self.alive and bool(self._free)
+
+    async def run(self, images: npt.NDArray[Any]) -> Logits:
+        """Compute a batch, after those that it has. Only while it :attr:`has_room`.
+
+        Raises:
+            WorkerLostError: The process ended before.
+            RanDeployError: The engine failed.
+        """
+        slot = self._free.pop()
+        answer: asyncio.Future[Logits] = asyncio.get_running_loop().create_future()
+        self._flights[slot] = answer
+        np.copyto(self._slots.images(slot, len(images)), images)
+        self._transport.write(pack(Frame(Kind.RUN, slot, len(images))))
+        return await answer
+
+    async def close(self) -> int:
+        """Let the process free its engine and end, kill it if it does not, and return its exit status."""
+        self.alive = False
+        self._transport.close()
+        return await asyncio.to_thread(_wait, self._process)
+
+    async def _open(self, order: Order, memory: int) -> None:
+        body = {"spec": to_mapping(order.spec), "threads": order.threads}
+        self._transport.write(pack(Frame(Kind.OPEN, body=body)))
+        try:
+            frame = await self._ready
+        except BaseException:
+            self._transport.abort()
+            self._process.kill()
+            await asyncio.to_thread(self._process.wait)
+            raise
+        self.facts = from_mapping(EngineFacts, frame.body, where="a worker's answer", error=RanDeployError)
+        layout = Layout.of(self.facts.contract, slots=SLOTS, max_batch=order.max_batch)
+        os.ftruncate(memory, layout.total_bytes)
+        self._slots = Slots(memory, layout)
+        self._transport.write(pack(Frame(Kind.MEMORY, body=to_mapping(layout))))
+        self.alive = True
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what frames are sent through."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Take frames."""
+        for frame in self._unpacker.feed(data):
+            if not self._ready.done():
+                if frame.kind is Kind.FAILED:
+                    self._ready.set_exception(revive(frame.body))
+                else:
+                    self._ready.set_result(frame)
+            else:
+                self._land(frame)
+
+    def _land(self, frame: Frame) -> None:
+        answer = self._flights.pop(frame.slot)
+        if not answer.done():  # else the caller was cancelled
+            if frame.kind is Kind.DONE:
+                answer.set_result(self._slots.logits(frame.slot, frame.images).copy())
+            else:
+                answer.set_exception(revive(frame.body))
+        self._free.append(frame.slot)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        """Tell those who wait that the process has ended."""
+        expected, self.alive = not self.alive, False
+        if not self._ready.done():
+            self._ready.set_exception(
+                RanDeployError(
+                    "A worker process ended before its engine was open.",
+                    fix="Look for its message above; often memory ran out.",
+                )
+            )
+        computing = True
+        for answer in self._flights.values():
+            if not answer.done():
+                answer.set_exception(WorkerLostError(computing=computing))
+            computing = False
+        self._flights.clear()
+        if not expected:
+            self._on_end()
+
+
+def _spawn(channel: int, memory: int) -> "subprocess.Popen[bytes]":
+    # The very code that runs here, wherever it was imported from.
+    home = str(Path(ran_deploy.__file__).parents[1])
+    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
+    return subprocess.Popen(
+        [sys.executable, "-m", "ran_deploy.serving.worker_main", str(channel), str(memory)],
+        env={**os.environ, "PYTHONPATH": paths},
+        stdin=subprocess.DEVNULL,
+        stdout=2,  # what a runtime prints is no data of this process
+        pass_fds=(channel, memory),
+        process_group=0,
+    )
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> int:
+    try:
+        return process.wait(_GRACE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()

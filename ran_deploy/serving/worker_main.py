@@ -1,0 +1,78 @@
+"""A worker process: owns one engine, computes what the host puts into shared memory, and ends when the host does."""
+
+import contextlib
+import os
+import queue
+import signal
+import socket
+import sys
+import threading
+from pathlib import Path
+
+from ran_deploy.config import from_mapping, to_mapping
+from ran_deploy.serving.engine import ServedEngine
+from ran_deploy.serving.frames import Frame, Kind, Unpacker, describe, pack
+from ran_deploy.serving.slots import Layout, Slots
+from ran_deploy.serving.spec import ModelSpec
+
+_CHUNK_BYTES = 1 << 16
+_GRACE_S = 5.0
+"""How long a batch that is being computed may outlive the host."""
+
+
+def main(channel: int, memory: int) -> None:
+    """Serve the host at the other end of the socket ``channel`` until it closes it, or ends however it may.
+
+    Args:
+        channel: Descriptor of a connected stream socket.
+        memory: Descriptor of the shared memory, which the host enlarges once it knows the engine.
+    """
+    # The host alone decides when the service ends: Ctrl-C and a manager's SIGTERM reach its whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
+    with socket.socket(fileno=channel) as host, contextlib.suppress(ConnectionError):
+        threading.Thread(target=_listen, args=(host, frames), daemon=True).start()
+        _serve(host, memory, frames)
+
+
+def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | None]") -> None:
+    if (opening := frames.get()) is None:
+        return
+    try:
+        spec = ModelSpec(**{**opening.body["spec"], "path": Path(opening.body["spec"]["path"])})
+        engine = ServedEngine(spec, opening.body["threads"])
+    except Exception as error:  # a runtime may raise anything; the host passes it on
+        host.sendall(pack(Frame(Kind.FAILED, body=describe(error))))
+        return
+    with contextlib.closing(engine):
+        host.sendall(pack(Frame(Kind.READY, body=to_mapping(engine.facts))))
+        if (enlarged := frames.get()) is None:
+            return
+        slots = Slots(memory, from_mapping(Layout, enlarged.body, where="the layout"))
+        while (frame := frames.get()) is not None:
+            host.sendall(pack(_compute(engine, slots, frame)))
+
+
+def _compute(engine: ServedEngine, slots: Slots, frame: Frame) -> Frame:
+    try:
+        slots.logits(frame.slot, frame.images)[:] = engine.run(slots.images(frame.slot, frame.images))
+    except Exception as error:  # it is the callers' to see
+        return Frame(Kind.FAILED, frame.slot, frame.images, describe(error))
+    return Frame(Kind.DONE, frame.slot, frame.images)
+
+
+def _listen(host: socket.socket, frames: "queue.SimpleQueue[Frame | None]") -> None:
+    """Receive frames. The end of the stream is the end of the host; what is still being computed then is for no one."""
+    unpacker = Unpacker()
+    with contextlib.suppress(ConnectionError):
+        while data := host.recv(_CHUNK_BYTES):
+            for frame in unpacker.feed(data):
+                frames.put(frame)
+    frames.put(None)
+    threading.Event().wait(_GRACE_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
