@@ -4,7 +4,8 @@ numpy and Pillow only, so that services need nothing else. The rule: RGB, orient
 Pillow's antialiased bilinear resize, centre crop, uint8 [N, H, W, 3]; normalization is (x/255 - mean)/std.
 """
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -125,7 +126,7 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found.extend(sorted(file for file in path.rglob("*") if _is_image(file)))
+            found.extend(images_below(path))
         else:
             found.append(require_file(path, what="image"))
     if not found:
@@ -134,8 +135,33 @@ def find_images(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
-def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+def images_below(folder: Path) -> Iterator[Path]:
+    """Yield the image files below a folder in sorted order; hidden ones and what links to folders hold are left out.
+
+    Only the names in one folder, and in those above it, are held in memory.
+
+    Raises:
+        UsageError: A folder cannot be read.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries if _matters(entry))
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be searched: {error.strerror}.", fix="Check its permissions.") from error
+    for name, is_folder in found:
+        if is_folder:
+            yield from images_below(folder / name)
+        else:
+            yield folder / name
+
+
+def _matters(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False) or (is_image_name(entry.name) and entry.is_file())
+
+
+def is_image_name(name: str) -> bool:
+    """Return whether a file of this name, without its folder, is taken for an image where it is not named itself."""
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def to_engine_input(images: Images, contract: Contract) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
