@@ -126,7 +126,7 @@ def remarks(graph: Graph | None, measured: Measured, *, kernels_us: float) -> tu
     if kernels_us > measured.run_us:
         found.append(
             f"the kernels took {kernels_us / 1000:.2f} ms with the profiler on, a whole run() without it "
-            f"{measured.run_us / 1000:.2f} ms: the times of the kernels are too large, their order and shares may still "
+            f"{measured.run_us / 1000:.2f} ms: the kernels' times are too large, their order and shares may still "
             "hold; repeat it on a quieter machine or with more --iterations"
         )
     return tuple(found)
