@@ -17,6 +17,9 @@ from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.files import require_file
 
 T = TypeVar("T")
+OMIT_DEFAULT = types.MappingProxyType({"omit_default": True})
+"""Metadata of a field that :func:`to_mapping` leaves out while it has its default: one that was added later, so that
+older documents and their digests stay as they are."""
 
 
 def read_toml(cls: type[T], path: Path) -> T:
@@ -90,9 +93,13 @@ def from_mapping(
 
 
 def to_mapping(value: Any) -> Any:
-    """Turn dataclasses, tuples and paths into plain JSON values, recursively."""
+    """Turn dataclasses, tuples and paths into plain JSON values, recursively; see :data:`OMIT_DEFAULT`."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_mapping(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {
+            field.name: to_mapping(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if not (field.metadata.get("omit_default") and getattr(value, field.name) == field.default)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_mapping(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ran_deploy.config import read_json, to_mapping
+from ran_deploy.config import OMIT_DEFAULT, read_json, to_mapping
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import atomic_paths, sha256_bytes, sha256_file
 
@@ -29,7 +29,7 @@ class TensorSpec:
     dtype: Literal["uint8", "float32", "float16"]
     shape: tuple[int, ...]
     """Dimensions; :data:`DYNAMIC` for the batch."""
-    layout: Literal["NHWC", "NCHW", "NC"]
+    layout: Literal["NHWC", "NCHW", "NC", "NHW"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,9 @@ class Contract:
     preprocessing: Preprocessing
     labels: tuple[str, ...]
     """Class names in the order of the logits."""
+    masks: tuple[TensorSpec, ...] = field(default=(), metadata=OMIT_DEFAULT)
+    """Further outputs of a model exported with them: each attention module's soft mask, 0 to 1, as the mean over its
+    channels, float32 [N, H, W], in the order of the modules. Left out of the file where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ Source: Wang et al., "Residual Attention Network for Image Classification", CVPR
 wiring as in the published Attention-56/92 deploy files.
 """
 
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
@@ -12,6 +13,18 @@ from torch.nn import functional
 from ran_deploy.arch.blocks import bn_relu, conv, units
 
 Learning = Literal["residual", "naive"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Attended:
+    """What one attention module did to its features; each [N, C, H, W]."""
+
+    before: Tensor
+    """The trunk's features T."""
+    mask: Tensor
+    """The soft mask M, 0 to 1."""
+    after: Tensor
+    """What goes on: (1 + M)·T, or M·T where attention is learned naively."""
 
 
 class SoftMask(nn.Module):
@@ -59,18 +72,23 @@ class AttentionModule(nn.Module):
 
     def __init__(self, channels: int, depth: int, *, p: int, t: int, r: int, learning: Learning) -> None:
         super().__init__()
+        self.channels = channels
         self.learning = learning
         self.before = units(channels, p)
         self.trunk = units(channels, t)
         self.mask = SoftMask(channels, depth, r)
         self.after = units(channels, p)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the module's output."""
+    def forward(self, x: Tensor, seen: list[Attended] | None = None) -> Tensor:
+        """Return the module's output; append what happened inside to ``seen`` where it is given."""
         x = self.before(x)
         trunk = self.trunk(x)
-        attended = self.mask(x) * trunk
-        return self.after(trunk + attended if self.learning == "residual" else attended)  # type: ignore[no-any-return]
+        mask = self.mask(x)
+        attended = mask * trunk
+        fused = trunk + attended if self.learning == "residual" else attended
+        if seen is not None:
+            seen.append(Attended(before=trunk, mask=mask, after=fused))
+        return self.after(fused)  # type: ignore[no-any-return]
 
 
 def _pool(x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ran_deploy.arch.attention import AttentionModule, Learning
+from ran_deploy.arch.attention import Attended, AttentionModule, Learning
 from ran_deploy.arch.blocks import PreActUnit, bn_relu, conv
 from ran_deploy.errors import UsageError
 
@@ -56,7 +56,7 @@ class ResidualAttentionNetwork(nn.Module):
 
     size_multiple: int
 
-    def __init__(self, stem: nn.Module, stages: nn.Module, channels: int, classes: int, size_multiple: int) -> None:
+    def __init__(self, stem: nn.Module, stages: nn.Sequential, channels: int, classes: int, size_multiple: int) -> None:
         super().__init__()
         self.stem = stem
         self.stages = stages
@@ -65,8 +65,12 @@ class ResidualAttentionNetwork(nn.Module):
         self.size_multiple = size_multiple
         _initialize(self)
 
-    def forward(self, images: Tensor) -> Tensor:
+    def forward(self, images: Tensor, seen: list[Attended] | None = None) -> Tensor:
         """Return the logits [N, classes] of ``images`` [N, 3, H, W].
+
+        Args:
+            images: Normalized images.
+            seen: Where given, what each attention module did is appended to it, in the order of the modules.
 
         Raises:
             UsageError: H or W is not a multiple of ``size_multiple``.
@@ -77,8 +81,10 @@ class ResidualAttentionNetwork(nn.Module):
                 f"The images are {height}×{width}; this network takes multiples of {self.size_multiple}.",
                 fix="Resize the images.",
             )
-        features = self.final(self.stages(self.stem(images)))
-        return self.classifier(features.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        x = self.stem(images)
+        for layer in self.stages:
+            x = layer(x, seen) if isinstance(layer, AttentionModule) else layer(x)
+        return self.classifier(self.final(x).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
 def imagenet_ran(modules: tuple[int, int, int], classes: int, options: RanOptions) -> ResidualAttentionNetwork:

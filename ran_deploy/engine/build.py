@@ -78,7 +78,7 @@ def build_engine(onnx_path: Path, *, out: Path | None = None, options: BuildOpti
         options: How to build; None: the defaults.
 
     Raises:
-        UsageError: The ONNX file has no manifest, or the parser, the builder or the library refuses it.
+        UsageError: The ONNX file has no manifest or has masks, or the parser, the builder or the library refuses it.
         IntegrityError: The ONNX file is not the one that its manifest describes.
         MissingError: The library, or the GPU that the full TensorRT needs, is missing.
         GateError: The engine does not compute in the precision asked for; no plan is written.
@@ -86,6 +86,11 @@ def build_engine(onnx_path: Path, *, out: Path | None = None, options: BuildOpti
     started_s = time.monotonic()
     chosen = options or BuildOptions()
     source = source_manifest(onnx_path)
+    if source.contract.masks:
+        raise UsageError(
+            f"{onnx_path} has attention masks among its outputs, which a plan does not carry.",
+            fix="Export the network without --with-masks for the plan, and use the .onnx file to look at the masks.",
+        )
     path = onnx_path.with_suffix(".plan") if out is None else out
     require_writable(path)
     library = load_flavour(chosen.flavour)

@@ -11,7 +11,8 @@ import onnx
 import torch
 
 from ran_deploy import __version__
-from ran_deploy.arch.deployable import Deployable
+from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
+from ran_deploy.arch.masks import mask_specs
 from ran_deploy.config import to_mapping
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import InputKind, make_contract
@@ -27,6 +28,7 @@ from ran_deploy.optional import require, versions
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.session import Logits
 
+Module = Deployable | DeployableWithMasks
 PARITY_BATCHES = (1, 2, 5, 32)
 """Batch sizes at which torch and ONNX Runtime are compared; the images are dealt out to them in turn."""
 MOST_IMAGES = 1000
@@ -45,9 +47,10 @@ class ExportResult:
     """Whether the file was there already, made from the same inputs."""
 
 
-def default_name(arch: str, dataset: str) -> str:
-    """Return the name of an exported model: the dataset is part of it where it is not CIFAR-10."""
-    return f"{arch}.onnx" if dataset == "cifar10" else f"{arch}_{dataset}.onnx"
+def default_name(arch: str, dataset: str, *, with_masks: bool = False) -> str:
+    """Return the name of an exported model: the dataset is part of it where it is not CIFAR-10, and so are masks."""
+    stem = arch if dataset == "cifar10" else f"{arch}_{dataset}"
+    return f"{stem}_masks.onnx" if with_masks else f"{stem}.onnx"
 
 
 def export_onnx(
@@ -61,6 +64,7 @@ def export_onnx(
     atol: float = 1e-4,
     random_weights: bool = False,
     options: Mapping[str, Any] | None = None,
+    with_masks: bool = False,
 ) -> ExportResult:
     """Export a network to ONNX (opset 20) and compare it with PyTorch before the file gets its name.
 
@@ -68,17 +72,20 @@ def export_onnx(
         arch: A registered network, such as "att92".
         dataset: Chooses the layout, the labels and the shipped weights.
         checkpoint: Weights that ``ran-deploy train`` wrote; None: the shipped ones.
-        out: The file to write; None: ``<arch>.onnx`` in the current folder.
+        out: The file to write; None: ``<arch>.onnx``, or ``<arch>_masks.onnx``, in the current folder.
         input_kind: "uint8" (NHWC, normalization in the graph) or "float32-nchw" (normalized by the caller).
         samples: A folder of images for the comparison, of which up to 1,000 are used; None: generated images.
-        atol: Largest difference of a logit that is tolerated.
+        atol: Largest difference of a logit, and of a mask's value, that is tolerated.
         random_weights: Use seeded random weights, to try the path without training.
         options: The network's options, with random weights only.
+        with_masks: Add each attention module's soft mask as an output after the logits: float32 [N, H, W], the mean
+            over its channels, named "mask_stage1_1" and so on; see :class:`ran_deploy.arch.masks.MeanMasks`.
 
     Raises:
-        UsageError: An unknown name, no weights, a checkpoint of another network, a folder without images.
+        UsageError: An unknown name, no weights, a checkpoint of another network, a folder without images; masks of
+            a network without attention.
         IntegrityError: A damaged checkpoint or image.
-        GateError: ONNX Runtime's logits differ by more than ``atol``, or classes flip; nothing is written.
+        GateError: ONNX Runtime's logits or masks differ by more than ``atol``, or classes flip; nothing is written.
         MissingError: A package of the export is not installed.
     """
     check_atol(atol)
@@ -86,7 +93,9 @@ def export_onnx(
         raise UsageError(f"The input kind is {input_kind!r}; expected uint8 or float32-nchw.")
     source = load_source(arch, dataset, checkpoint=checkpoint, random_weights=random_weights, options=options)
     contract = make_contract(dataset_info(dataset), source.labels, input_kind)
-    path = Path(default_name(arch, dataset)) if out is None else out
+    if with_masks:
+        contract = _add_masks(arch, contract, source)
+    path = Path(default_name(arch, dataset, with_masks=with_masks)) if out is None else out
     if path.suffix != ".onnx":  # any other name would be opened as something else, or be the checkpoint itself
         raise UsageError(f"The file to write is {path}; its name must end in .onnx.", fix="Give --out NAME.onnx.")
     require_writable(path)
@@ -99,7 +108,7 @@ def export_onnx(
     key = stage_key("export", {**inputs, **gate}, used)
     if (existing := reusable(path, key)) is not None:
         return ExportResult(path=path, manifest=existing, parity=existing.parity or {}, reused=True)
-    module = Deployable(source.network, contract).eval()
+    module = (DeployableWithMasks if with_masks else Deployable)(source.network, contract).eval()
     metadata = {"ran-deploy": __version__, "arch": arch, "dataset": dataset, "weights": source.weights}
     model = to_onnx(module, contract, metadata)
     content = model.SerializeToString(deterministic=True)
@@ -110,9 +119,25 @@ def export_onnx(
     return ExportResult(path=path, manifest=published, parity=parity, reused=False)
 
 
-def _prove(module: Deployable, content: bytes, probes: Probes, atol: float) -> dict[str, Any]:
-    metrics = compare_models(module, content, probes)
+def _add_masks(arch: str, contract: Contract, source: Source) -> Contract:
+    masks = mask_specs(source.network, contract.preprocessing.size)
+    if not masks:
+        raise UsageError(f"{arch} has no attention modules, so it has no masks.", fix="Leave --with-masks out.")
+    return replace(contract, masks=masks)
+
+
+def _prove(module: Module, content: bytes, probes: Probes, atol: float) -> dict[str, Any]:
+    metrics, masks = compare_models(module, content, probes)
     parity = {"atol": atol, "source": probes.source, "batches": PARITY_BATCHES, **to_mapping(metrics)}
+    if masks:
+        parity["masks_max_abs"] = masks
+    if apart := [name for name, largest in masks.items() if not largest <= atol]:  # not: so that NaN counts
+        raise GateError(
+            f"ONNX Runtime and PyTorch differ by up to {masks[apart[0]]:.3g} in {apart[0]} (at most {atol:g} allowed); "
+            "no file was written.",
+            fix="Check the checkpoint; where the difference is harmless for you, raise --atol.",
+            details=parity,
+        )
     if not is_faithful(metrics, atol):
         raise GateError(
             f"ONNX Runtime and PyTorch differ by up to {metrics.max_abs:.3g} in a logit (at most {atol:g} allowed), "
@@ -124,12 +149,17 @@ def _prove(module: Deployable, content: bytes, probes: Probes, atol: float) -> d
     return parity
 
 
-def compare_models(module: Deployable, content: bytes, probes: Probes) -> ParityMetrics:
-    """Run PyTorch and an ONNX file's bytes on the same images, at several batch sizes, and compare the logits."""
+def compare_models(module: Module, content: bytes, probes: Probes) -> tuple[ParityMetrics, dict[str, float]]:
+    """Run PyTorch and an ONNX file's bytes on the same images, at several batch sizes, and compare all outputs.
+
+    Returns:
+        The metrics of the logits, and the largest difference of each mask by its name; NaN where one is not finite.
+    """
     from ran_deploy.runtime.ort_session import OrtSession
 
     expected: list[Logits] = []
     actual: list[Logits] = []
+    apart = {spec.name: 0.0 for spec in probes.contract.masks}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         file.write_bytes(content)
@@ -139,10 +169,17 @@ def compare_models(module: Deployable, content: bytes, probes: Probes) -> Parity
             torch.inference_mode(),
         ):
             for batch in probes.batches(PARITY_BATCHES):
-                expected.append(module(torch.from_numpy(batch)).numpy())
-                actual.append(session.run(batch))
+                if apart:
+                    wanted, *wanted_masks = module(torch.from_numpy(batch))
+                    logits, masks = session.run_with_masks(batch)
+                    for mask, (name, found) in zip(wanted_masks, masks.items(), strict=True):
+                        apart[name] = float(np.maximum(apart[name], np.abs(found - mask.numpy()).max()))
+                else:
+                    wanted, logits = module(torch.from_numpy(batch)), session.run(batch)
+                expected.append(wanted.numpy())
+                actual.append(logits)
                 progress.advance(len(batch))
-    return compare_logits(np.concatenate(expected), np.concatenate(actual))
+    return compare_logits(np.concatenate(expected), np.concatenate(actual)), apart
 
 
 def _manifest(arch: str, dataset: str, source: Source, contract: Contract, model: onnx.ModelProto) -> Manifest:

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 import onnx
 import torch
 
-from ran_deploy.arch.deployable import Deployable
-from ran_deploy.data.contract import INPUT_NAME, OUTPUT_NAME
+from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
 from ran_deploy.errors import RanDeployError
 from ran_deploy.graph.tidy import leftovers, tidy
 from ran_deploy.manifest import DYNAMIC, Contract
@@ -19,12 +18,12 @@ OPSET = 20
 _MAX_BATCH = 1 << 16
 
 
-def to_onnx(module: Deployable, contract: Contract, metadata: dict[str, str]) -> onnx.ModelProto:
+def to_onnx(module: Deployable | DeployableWithMasks, contract: Contract, metadata: dict[str, str]) -> onnx.ModelProto:
     """Export a network with its input contract: opset 20, dynamic batch, all other sizes static.
 
     Args:
         module: The network behind its contract, in evaluation mode.
-        contract: Gives the input's type and shape.
+        contract: Gives the input's type and shape, and the names of the outputs.
         metadata: Put into the model's metadata.
 
     Raises:
@@ -40,8 +39,8 @@ def to_onnx(module: Deployable, contract: Contract, metadata: dict[str, str]) ->
             optimize=True,
             opset_version=OPSET,
             external_data=False,
-            input_names=[INPUT_NAME],
-            output_names=[OUTPUT_NAME],
+            input_names=[contract.input.name],
+            output_names=[spec.name for spec in (contract.output, *contract.masks)],
             dynamic_shapes=({0: torch.export.Dim("batch", min=1, max=_MAX_BATCH)},),
             verbose=False,
         )

@@ -56,6 +56,7 @@ JOBS = (
     Job(
         what="run .onnx on the GPU", commands=("bench --runtime onnxruntime-cuda",), needs=((_GPU,), (_CUDA_PROVIDER,))
     ),
+    Job(what="draw attention masks", commands=("explain",), needs=(("onnxruntime", "torch"), ("matplotlib",))),
     Job(what="run .safetensors", commands=_PLAN_VERBS, needs=(("torch",),)),
     Job(
         what="run .safetensors compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))

@@ -1,6 +1,7 @@
 """What the sessions share, whatever computes: the checks before each run, and the end of life."""
 
 import abc
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,7 +13,7 @@ from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import sha256_file
 from ran_deploy.manifest import Contract, Manifest, TensorSpec
 from ran_deploy.runtime.dlpack import SupportsDlpack, to_numpy
-from ran_deploy.runtime.session import Logits, SessionInfo, check_batch
+from ran_deploy.runtime.session import Logits, Masks, SessionInfo, check_batch
 
 
 class EngineSession(abc.ABC):
@@ -70,6 +71,23 @@ class EngineSession(abc.ABC):
         """
         return np.asarray(self._compute(self._admit(images)), dtype=np.float32)
 
+    @property
+    def masks(self) -> tuple[TensorSpec, ...]:
+        """What :meth:`run_with_masks` returns beside the logits; none where the engine gives no masks."""
+        return self._contract.masks
+
+    def run_with_masks(self, images: npt.NDArray[Any] | SupportsDlpack) -> tuple[Logits, Masks]:
+        """Return the logits, float32 [N, classes], and each attention module's mean soft mask, float32 [N, H, W].
+
+        Raises:
+            UsageError: As :meth:`run`, or the engine gives no masks.
+        """
+        batch = self._admit(images)
+        if not self.masks:
+            raise no_masks(self._info.engine)
+        logits, *masks = (np.asarray(output, np.float32) for output in self._compute_with_masks(batch))
+        return logits, {spec.name: mask for spec, mask in zip(self.masks, masks, strict=True)}
+
     def close(self) -> None:
         """Free the engine; a closed session cannot run. Closing twice is harmless."""
         if not self._closed:
@@ -88,19 +106,34 @@ class EngineSession(abc.ABC):
 
     def _admit(self, images: npt.NDArray[Any] | SupportsDlpack) -> npt.NDArray[Any]:
         """Return a batch in the host's memory as an array that meets the contract."""
-        if self._closed:
-            raise UsageError(f"The session of {self._info.engine} is closed.", fix="Open the engine again.")
+        self._check_open()
         batch = to_numpy(images)
         check_batch(batch, self._contract.input)
         return batch
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UsageError(f"The session of {self._info.engine} is closed.", fix="Open the engine again.")
 
     @abc.abstractmethod
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the logits [N, classes] of a batch that has been checked."""
 
+    def _compute_with_masks(self, images: npt.NDArray[Any]) -> Sequence[npt.NDArray[Any]]:  # noqa: ARG002
+        """Return the logits and then what :attr:`masks` describes, of a batch that has been checked."""
+        raise no_masks(self._info.engine)
+
     @abc.abstractmethod
     def _free(self) -> None:
         """Let go of the engine."""
+
+
+def no_masks(engine: str) -> UsageError:
+    """The error of asking an engine for masks that it does not give."""
+    return UsageError(
+        f"{engine} gives no attention masks.",
+        fix="Use the checkpoint, or export the network again with: ran-deploy export --with-masks",
+    )
 
 
 def engine_sha256(path: Path, manifest: Manifest | None) -> str:

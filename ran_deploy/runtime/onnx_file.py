@@ -1,5 +1,6 @@
 """ONNX files: read with clear refusals, and understood where no manifest explains them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import onnx
@@ -7,7 +8,7 @@ from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import require_file
-from ran_deploy.manifest import DYNAMIC, Contract
+from ran_deploy.manifest import DYNAMIC, Contract, TensorSpec
 from ran_deploy.runtime.infer_contract import infer_contract
 from ran_deploy.runtime.io_check import Port
 
@@ -47,7 +48,19 @@ def onnx_contract(model: onnx.ModelProto) -> Contract:
     """
     constants = {initializer.name for initializer in model.graph.initializer}
     inputs = [_port(value) for value in model.graph.input if value.name not in constants]
-    return infer_contract("The ONNX model", inputs, [_port(value) for value in model.graph.output])
+    outputs = [_port(value) for value in model.graph.output]
+    masks = tuple(_mask(port) for port in outputs if _is_mask(port))
+    contract = infer_contract("The ONNX model", inputs, [port for port in outputs if not _is_mask(port)])
+    return replace(contract, masks=masks)
+
+
+def _is_mask(port: Port) -> bool:
+    """Whether an output is one that ``export --with-masks`` adds."""
+    return port.name.startswith("mask_stage") and port.dtype == "float32" and len(port.shape) == 3
+
+
+def _mask(port: Port) -> TensorSpec:
+    return TensorSpec(name=port.name, dtype="float32", shape=port.shape, layout="NHW")
 
 
 def _port(value: onnx.ValueInfoProto) -> Port:

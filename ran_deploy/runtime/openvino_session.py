@@ -70,7 +70,7 @@ class OpenVinoSession(EngineSession):
         _check_capable(core, precision)
         model = _read(openvino, path)
         check_ports("input", path, [contract.input], [_port(port) for port in model.inputs])
-        check_ports("output", path, [contract.output], [_port(port) for port in model.outputs])
+        check_ports("output", path, [contract.output, *contract.masks], [_port(port) for port in model.outputs])
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads or usable_cpus(),
@@ -103,14 +103,20 @@ class OpenVinoSession(EngineSession):
         return self._compiled
 
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        return self._first_outputs(images, 1)[0]
+
+    def _compute_with_masks(self, images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        return self._first_outputs(images, 1 + len(self.masks))
+
+    def _first_outputs(self, images: npt.NDArray[Any], count: int) -> list[npt.NDArray[Any]]:
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
         try:
             request.infer({0: images})
-            # A copy: the request's own tensor is written over by its next run.
-            return request.get_output_tensor(0).data.copy()  # type: ignore[no-any-return]
+            # Copies: the request's own tensors are written over by its next run.
+            return [request.get_output_tensor(place).data.copy() for place in range(count)]
         finally:
             self._idle.append(request)
 

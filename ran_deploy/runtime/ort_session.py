@@ -56,7 +56,8 @@ class OrtSession(EngineSession):
         load_s = time.perf_counter() - started_s
         used = check_provider(path, session, provider)
         check_ports("input", path, [contract.input], [_port(node) for node in session.get_inputs()])
-        check_ports("output", path, [contract.output], [_port(node) for node in session.get_outputs()])
+        outputs = [contract.output, *contract.masks]
+        check_ports("output", path, outputs, [_port(node) for node in session.get_outputs()])
         super().__init__(
             contract,
             manifest,
@@ -82,6 +83,11 @@ class OrtSession(EngineSession):
         contract = self.contract
         (logits,) = self._session.run([contract.output.name], {contract.input.name: images})
         return logits  # type: ignore[no-any-return]
+
+    def _compute_with_masks(self, images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        contract = self.contract
+        names = [spec.name for spec in (contract.output, *contract.masks)]
+        return self._session.run(names, {contract.input.name: images})  # type: ignore[no-any-return]
 
     def _free(self) -> None:
         self._session = None

@@ -13,6 +13,9 @@ from ran_deploy.runtime.dlpack import DeviceTensor
 
 Logits = npt.NDArray[np.float32]
 """float32 [N, classes]."""
+Masks = dict[str, npt.NDArray[np.float32]]
+"""Each attention module's soft mask as the mean over its channels, float32 [N, H, W], 0 to 1, by name; the first module
+first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +65,17 @@ class Session(Protocol):
 
         Raises:
             UsageError: The batch has another type or shape.
+        """
+
+    @property
+    def masks(self) -> tuple[TensorSpec, ...]:
+        """What :meth:`run_with_masks` returns beside the logits; none where the engine gives no masks."""
+
+    def run_with_masks(self, images: npt.NDArray[Any]) -> tuple[Logits, Masks]:
+        """Return the logits, and the soft masks of the attention modules.
+
+        Raises:
+            UsageError: The batch has another type or shape, or the engine gives no masks.
         """
 
     def close(self) -> None:

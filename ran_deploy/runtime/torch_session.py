@@ -1,8 +1,10 @@
 """Checkpoints as engines, through PyTorch on the CPU: the reference that the others are measured against."""
 
 import contextlib
+import functools
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,29 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ran_deploy.arch.attention import Attended
 from ran_deploy.arch.checkpoint import CheckpointInfo, load_checkpoint
-from ran_deploy.arch.deployable import Deployable
+from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
+from ran_deploy.arch.masks import mask_specs
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
 from ran_deploy.errors import IntegrityError, MissingError
-from ran_deploy.manifest import Contract, Manifest
+from ran_deploy.manifest import Contract, Manifest, TensorSpec
 from ran_deploy.runtime.base import EngineSession, engine_sha256
-from ran_deploy.runtime.session import SessionInfo
+from ran_deploy.runtime.session import Logits, SessionInfo
 from ran_deploy.runtime.threads import check_threads
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class AttendedArrays:
+    """What one attention module did to its features; each float32 [N, C, H, W]."""
+
+    before: npt.NDArray[np.float32]
+    """The trunk's features."""
+    mask: npt.NDArray[np.float32]
+    """The soft mask, 0 to 1."""
+    after: npt.NDArray[np.float32]
+    """The features after the mask was applied."""
 
 
 class TorchSession(EngineSession):
@@ -48,6 +64,8 @@ class TorchSession(EngineSession):
         if manifest is not None:
             _check_same(path, info, manifest)
         contract = make_contract(dataset_info(info.dataset), info.labels) if manifest is None else manifest.contract
+        # It shares the network, so that it costs no memory; compiling the one leaves the other as it is.
+        self._with_masks: Any = DeployableWithMasks(network, contract).eval()
         module = Deployable(network, contract).eval()
         # mypy sees only the overload of Module.to that lacks memory_format.
         self._module: Any = module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -78,6 +96,32 @@ class TorchSession(EngineSession):
         with self._one_at_a_time, torch.inference_mode():
             return self._module(batch).numpy()  # type: ignore[no-any-return]
 
+    @functools.cached_property
+    def masks(self) -> tuple[TensorSpec, ...]:
+        """What :meth:`run_with_masks` returns beside the logits; a checkpoint has them in any case."""
+        self._check_open()
+        return mask_specs(self._with_masks.network, self.contract.preprocessing.size)
+
+    def _compute_with_masks(self, images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        batch = torch.from_numpy(np.require(images, requirements=["C", "W"]))
+        with torch.inference_mode():
+            return [output.numpy() for output in self._with_masks(batch)]
+
+    def run_attended(self, images: npt.NDArray[Any]) -> tuple[Logits, tuple[AttendedArrays, ...]]:
+        """Return the logits, and every channel of each attention module's features and mask, in the order of modules.
+
+        Raises:
+            UsageError: As :meth:`run`.
+        """
+        batch = torch.from_numpy(np.require(self._admit(images), requirements=["C", "W"]))
+        seen: list[Attended] = []
+        with torch.inference_mode():
+            logits = self._with_masks.network(self._with_masks.normalize(batch), seen)
+        return logits.numpy(), tuple(
+            AttendedArrays(before=each.before.numpy(), mask=each.mask.numpy(), after=each.after.numpy())
+            for each in seen
+        )
+
     def _warm_up(self, contract: Contract) -> None:
         """Compile now, so that what is missing is said on opening and the first run does not pay for it."""
         try:
@@ -90,7 +134,7 @@ class TorchSession(EngineSession):
             ) from error
 
     def _free(self) -> None:
-        self._module = None
+        self._module = self._with_masks = None
 
 
 def _check_same(path: Path, info: CheckpointInfo, manifest: Manifest) -> None:

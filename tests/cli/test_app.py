@@ -18,7 +18,7 @@ from ran_deploy.errors import GateError
 VERBS = (
     *("train", "export", "quantize", "build"),
     *("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
-    *("predict", "archs", "data", "doctor"),
+    *("predict", "explain", "archs", "data", "doctor"),
 )
 
 

@@ -143,7 +143,7 @@ def test_the_classical_input_with_naive_attention(capfd: pytest.CaptureFixture[s
     sides = [dim.dim_param or dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     assert sides == ["batch", 3, 32, 32]
     assert kinds(model)["Mul"] == 3, "M·T of three modules, and no normalization"
-    metrics = compare_models(module, model.SerializeToString(), Probes(contract=contract, files=(), count=8))
+    metrics, _ = compare_models(module, model.SerializeToString(), Probes(contract=contract, files=(), count=8))
     assert metrics.max_abs <= 1e-4
 
 

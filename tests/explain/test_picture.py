@@ -1,0 +1,69 @@
+"""The picture: its kinds, its layout, its colours, and the refusals before any work."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ran_deploy.errors import UsageError
+from ran_deploy.explain.attention import ChannelView, ImageAttention, ModuleView
+from ran_deploy.explain.picture import check_picture, draw, overlay
+from ran_deploy.runtime.predict import Guess
+
+RAMP = np.linspace(0.2, 0.6, 64, dtype=np.float32).reshape(8, 8)
+
+
+def _image(*, features: bool) -> ImageAttention:
+    channel = ChannelView(channel=5, before=RAMP - 0.4, mask=RAMP, after=(RAMP - 0.4) * (1 + RAMP))
+    modules = tuple(
+        ModuleView(name=name, mask=RAMP, channel=channel if features else None)
+        for name in ("mask_stage1_1", "mask_stage1_2", "mask_stage2_1")
+    )
+    guess = Guess(label="ship <b>$x_2$", index=0, probability=0.9)
+    return ImageAttention(file=Path("a.png"), view=np.full((48, 48, 3), 128, np.uint8), top=(guess,), modules=modules)
+
+
+@pytest.mark.parametrize("features", [False, True])
+def test_columns_and_rows_set_the_size(tmp_path: Path, features: bool) -> None:
+    sizes = []
+    for count in (1, 3):
+        draw([_image(features=features)] * count, tmp_path / "x.png", title="t")
+        with Image.open(tmp_path / "x.png") as picture:
+            sizes.append(picture.size)
+            assert len(picture.convert("RGB").resize((64, 64)).getcolors(4096) or ()) > 20, "something was drawn"
+    assert sizes[1][0] == sizes[0][0]
+    assert sizes[1][1] > 1.5 * sizes[0][1]
+
+
+def test_features_have_columns_of_their_own(tmp_path: Path) -> None:
+    widths = []
+    for features in (False, True):
+        draw([_image(features=features)], tmp_path / "x.png", title="t")
+        with Image.open(tmp_path / "x.png") as picture:
+            widths.append(picture.size[0])
+    assert widths[1] > 1.8 * widths[0]
+
+
+@pytest.mark.parametrize(("suffix", "magic"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_other_kinds_are_the_same_each_time(tmp_path: Path, suffix: str, magic: bytes) -> None:
+    contents = []
+    for name in ("a", "b"):
+        path = tmp_path / f"{name}{suffix}"
+        draw([_image(features=True)], path, title="t")
+        contents.append(path.read_bytes())
+    assert contents[0].startswith(magic)
+    assert contents[0] == contents[1]
+
+
+def test_a_mask_is_bright_where_it_is_high() -> None:
+    shown = overlay(np.zeros((48, 48, 3), np.uint8), RAMP)
+    assert shown.shape == (48, 48, 3)
+    brightness = shown.sum(axis=2)
+    assert brightness[-6:, -6:].mean() > 10 * brightness[:6, :6].mean()
+    assert np.isfinite(overlay(np.zeros((48, 48, 3), np.uint8), np.full((8, 8), 0.5, np.float32))).all()
+
+
+def test_another_kind_of_file_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
+        check_picture(tmp_path / "x.jpg")
