@@ -24,6 +24,10 @@ class Backend(Protocol):
     def failure(self) -> str:
         """Why it cannot compute any more, in a sentence; empty while it can."""
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes that it has now."""
+
     async def start(self) -> EngineFacts:
         """Open the engine.
 
@@ -49,6 +53,7 @@ class ThreadBackend:
     concurrency = 1
     ahead = 1
     failure = ""
+    pids = ()
 
     def __init__(self, spec: ModelSpec) -> None:
         self._spec = spec

@@ -49,6 +49,11 @@ class Generation:
         """Why it cannot answer any more, in a sentence; empty while it can."""
         return self._backend.failure
 
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The worker processes that it has now."""
+        return self._backend.pids
+
     async def infer(self, images: npt.NDArray[Any], deadline: float | None) -> Answer:
         """Return the logits of images, and how long they took; see :meth:`ran_deploy.serving.host.ModelHost.infer`."""
         check_batch(images, self.facts.contract.input)

@@ -105,6 +105,15 @@ class ModelHost:
         place = self._shelf.find(name, version)
         return self._metadata(place, place.require())
 
+    def workers(self, name: str, version: str | None = None) -> tuple[int, ...]:
+        """Return the worker processes of a model version (None: the newest that is ready); none if a thread computes.
+
+        Raises:
+            NotFoundError: There is no such model or version.
+            UnavailableError: It is not loaded.
+        """
+        return self._shelf.find(name, version).require().pids
+
     async def infer(
         self, name: str, version: str | None, images: npt.NDArray[Any], *, deadline: float | None = None
     ) -> Logits:

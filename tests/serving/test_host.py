@@ -68,6 +68,7 @@ def test_each_model_and_version_answers_for_itself(tmp_path: Path) -> None:
         assert host.live()
         assert host.ready()
         assert host.ready("a", "1")
+        assert host.workers("a") == ()
         for ask in (lambda: host.ready("b"), lambda: host.metadata("b"), lambda: host.metadata("a", "3")):
             with pytest.raises(NotFoundError):
                 ask()
@@ -318,8 +319,7 @@ def test_draining_answers_all_that_was_accepted(tmp_path: Path) -> None:
 
 def test_a_model_whose_workers_keep_dying_says_so_until_it_is_reloaded(tmp_path: Path) -> None:
     async def body(host: ModelHost) -> None:
-        (generation,) = host._generations()
-        (pid,) = generation._backend.pids  # type: ignore[attr-defined]
+        (pid,) = host.workers("means")
         os.kill(pid, signal.SIGKILL)
         await until(lambda: host.models()[0].state == "unavailable")
         assert "ended with status -9, after 1 failures in a row" in host.models()[0].reason
@@ -338,8 +338,7 @@ def test_a_model_whose_workers_keep_dying_says_so_until_it_is_reloaded(tmp_path:
 
 def test_closing_at_once_refuses_what_is_in_flight(tmp_path: Path) -> None:
     async def body(host: ModelHost) -> None:
-        (generation,) = host._generations()
-        (pid,) = generation._backend.pids  # type: ignore[attr-defined]
+        (pid,) = host.workers("means")
         os.kill(pid, signal.SIGSTOP)
         asked = [asyncio.ensure_future(host.infer("means", None, some_images(8))) for _ in range(4)]
         await settle()

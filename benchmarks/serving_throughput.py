@@ -1,0 +1,224 @@
+"""What serving costs without a transport: an engine behind ModelHost, at saturation and under light load.
+
+See benchmarks/README.md. The bare session and the host take turns within each round, in one process (the host's workers
+are processes of their own), so that both meet the same machine; the same images, the same threads.
+"""
+
+import argparse
+import asyncio
+import datetime
+import json
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.statistics import minimum_samples, supported_percentile
+from ran_deploy.config import to_mapping
+from ran_deploy.data.preprocess import to_engine_input
+from ran_deploy.data.probes import generated_images
+from ran_deploy.errors import RanDeployError, UsageError
+from ran_deploy.files import require_writable, write_text
+from ran_deploy.progress import Progress
+from ran_deploy.runtime.open import open_engine
+from ran_deploy.runtime.session import Session
+from ran_deploy.runtime.threads import usable_cpus
+from ran_deploy.serving.host import ModelHost
+from ran_deploy.serving.spec import HostOptions, ModelSpec
+
+RESULTS = Path(__file__).resolve().parent / "results"
+SATURATION_BAR = 0.9
+"""Least share of the bare session's images per second at its best batch."""
+LIGHT_BAR = 1.5
+"""Most that the 99th percentile may be of the bare latency and the batching delay together."""
+Images = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Bare and served, one after the other."""
+
+    bare_images_per_s: float
+    served_images_per_s: dict[int, float]
+    """By the images in each request."""
+    bare_ms: tuple[float, ...]
+    """Latencies of one image."""
+    served_ms: tuple[float, ...]
+    """Latencies of one image that is alone."""
+
+
+def arguments(words: list[str]) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description="Measure the serving core beside the bare session.")
+    parser.add_argument("--engine", type=Path, required=True)
+    parser.add_argument("--runtime", default="auto", help="what runs an .onnx file, as in ran-deploy serve")
+    parser.add_argument("--batch", type=int, nargs="+", default=[8, 16, 32, 64, 128], help="the best one bare is used")
+    parser.add_argument("--request-images", type=int, nargs="+", default=[1, 8], help="images in a request")
+    parser.add_argument("--max-delay-ms", type=float, default=2.0)
+    parser.add_argument("--workers", type=int, default=1, help="0: a thread of the process")
+    parser.add_argument("--threads", type=int, default=usable_cpus(), help="CPU threads in all, bare and served")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--duration", type=float, default=5.0, help="seconds of each part at saturation")
+    parser.add_argument("--samples", type=int, default=150, help="single images of each side and round")
+    parser.add_argument("--out", type=Path, help="the JSON file; else one in benchmarks/results")
+    return parser.parse_args(words)
+
+
+def bare_rate(session: Session, part: Images, seconds: float) -> float:
+    """Return the images per second of one batch after another."""
+    session.run(part)
+    runs, begun = 0, time.perf_counter()
+    while (now := time.perf_counter()) - begun < seconds or not runs:
+        session.run(part)
+        runs += 1
+        now = time.perf_counter()
+    return runs * len(part) / (now - begun)
+
+
+async def served_rate(host: ModelHost, images: Images, count: int, in_flight: int, seconds: float) -> float:
+    """Return the images per second of requests of ``count`` images, so many always in flight."""
+    answered = 0
+    part = np.ascontiguousarray(images[:count])
+    begun = time.perf_counter()
+    warm, until = begun + 0.2 * seconds, begun + 1.2 * seconds
+
+    async def client() -> None:
+        nonlocal answered
+        while time.perf_counter() < until:
+            await host.infer("model", None, part)
+            if warm <= time.perf_counter() <= until:
+                answered += count
+
+    await asyncio.gather(*(client() for _ in range(in_flight)))
+    return answered / (until - warm)
+
+
+def bare_latencies(session: Session, image: Images, samples: int) -> list[float]:
+    """Return the milliseconds of single runs."""
+    times = []
+    for _ in range(samples + 5):
+        begun = time.perf_counter()
+        session.run(image)
+        times.append(1000 * (time.perf_counter() - begun))
+    return times[5:]
+
+
+async def served_latencies(host: ModelHost, image: Images, samples: int) -> list[float]:
+    """Return the milliseconds of single requests."""
+    times = []
+    for _ in range(samples + 5):
+        begun = time.perf_counter()
+        await host.infer("model", None, image)
+        times.append(1000 * (time.perf_counter() - begun))
+    return times[5:]
+
+
+async def measure(options: argparse.Namespace) -> tuple[int, list[Round]]:
+    """Return the bare session's best batch, and all rounds."""
+    each = max(1, options.threads // max(1, options.workers))
+    spec = ModelSpec(name="model", path=options.engine, runtime=options.runtime, threads=each)
+    with open_engine(options.engine, threads=options.threads, runtime=options.runtime) as session:
+        contract = session.contract
+        images = to_engine_input(generated_images(max(options.batch), contract.preprocessing.size), contract)
+        found = {batch: bare_rate(session, images[:batch], 1.0) for batch in options.batch}
+        best = max(found, key=lambda batch: found[batch])
+        served = HostOptions(
+            workers=options.workers, max_batch=best, max_delay_s=options.max_delay_ms / 1000, queue=64 * best
+        )
+        rounds = []
+        async with ModelHost([spec], served) as host:
+            with Progress("serving", options.rounds, "rounds") as progress:
+                for _ in range(options.rounds):
+                    rounds.append(await measure_round(options, host, session, images, best))
+                    progress.advance(1)
+    return best, rounds
+
+
+async def measure_round(
+    options: argparse.Namespace, host: ModelHost, session: Session, images: Images, best: int
+) -> Round:
+    """Measure bare and served once, at saturation and then one image at a time."""
+    served: dict[int, float] = {}
+    batches = 3 * max(1, options.workers) + 1
+    rate = bare_rate(session, images[:best], options.duration)
+    for count in options.request_images:
+        in_flight = max(2, -(-batches * best // count))
+        served[count] = await served_rate(host, images, count, in_flight, options.duration)
+    return Round(
+        bare_images_per_s=rate,
+        served_images_per_s=served,
+        bare_ms=tuple(bare_latencies(session, images[:1], options.samples)),
+        served_ms=tuple(await served_latencies(host, images[:1], options.samples)),
+    )
+
+
+def judge(rounds: list[Round], max_delay_ms: float) -> dict[str, Any]:
+    """Compare with the bars: the median of the rounds' shares, and all rounds' latencies together."""
+    counts = rounds[0].served_images_per_s
+    shares = {
+        count: statistics.median(one.served_images_per_s[count] / one.bare_images_per_s for one in rounds)
+        for count in counts
+    }
+    bare = sorted(latency for one in rounds for latency in one.bare_ms)
+    served = sorted(latency for one in rounds for latency in one.served_ms)
+    p99 = supported_percentile(served, 99)
+    if p99 is None:
+        raise UsageError(f"A 99th percentile needs {minimum_samples(99)} samples; there are {len(served)}.")
+    bare_p50 = statistics.median(bare)
+    factor = p99 / (bare_p50 + max_delay_ms)
+    return {
+        "bare_images_per_s": statistics.median(one.bare_images_per_s for one in rounds),
+        "saturation_shares": shares,
+        "bare_p50_ms": bare_p50,
+        "bare_p99_ms": supported_percentile(bare, 99),
+        "served_p50_ms": statistics.median(served),
+        "served_p99_ms": p99,
+        "light_p99_factor": factor,
+        "passed": max(shares.values()) >= SATURATION_BAR and factor <= LIGHT_BAR,
+    }
+
+
+def main(words: list[str]) -> int:
+    """Measure, write the result and print it; 7 if a bar is missed."""
+    options = arguments(words)
+    now = datetime.datetime.now(datetime.UTC)
+    out = options.out or RESULTS / f"serving_throughput_{now:%Y%m%dT%H%M%SZ}.json"
+    try:
+        if min(options.rounds, options.samples, *options.request_images, *options.batch) < 1:
+            raise UsageError("Rounds, samples, images and batches must be at least 1.", fix="Use --rounds 5.")
+        require_writable(out)
+        environment = read_environment()
+        best, rounds = asyncio.run(measure(options))
+        verdict = judge(rounds, options.max_delay_ms)
+        document = {
+            "schema": "ran-deploy.benchmarks.serving_throughput/v1",
+            "created": now.isoformat(timespec="seconds"),
+            "options": {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()},
+            "environment": to_mapping(environment),
+            "best_bare_batch": best,
+            **verdict,
+            "rounds": [to_mapping(one) for one in rounds],
+        }
+        write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+    except RanDeployError as error:
+        sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
+        return error.exit_code
+    sys.stdout.write(f"{environment.cpu}, {environment.cpus} CPUs, load average {environment.load_average_1min}\n")
+    sys.stdout.write(f"bare, batch {best}: {verdict['bare_images_per_s']:.0f} images/s\n")
+    for count, share in verdict["saturation_shares"].items():
+        sys.stdout.write(f"served, {count} in a request: {share:.1%} of that (bar {SATURATION_BAR:.0%})\n")
+    sys.stdout.write(
+        f"light load p99 {verdict['served_p99_ms']:.2f} ms: {verdict['light_p99_factor']:.2f} × (bare "
+        f"{verdict['bare_p50_ms']:.2f} ms + delay) (bar {LIGHT_BAR}); bare p99 {verdict['bare_p99_ms']:.2f} ms\n{out}\n"
+    )
+    return 0 if verdict["passed"] else 7
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
