@@ -12,6 +12,7 @@ from ran_deploy.files import require_file
 from ran_deploy.manifest import DYNAMIC, Contract, Manifest
 from ran_deploy.runtime.base import EngineSession, engine_sha256
 from ran_deploy.runtime.io_check import Port, check_ports
+from ran_deploy.runtime.openvino_factor import factor_masks
 from ran_deploy.runtime.openvino_load import load_openvino
 from ran_deploy.runtime.session import SessionInfo
 from ran_deploy.runtime.threads import check_threads, usable_cpus
@@ -71,6 +72,7 @@ class OpenVinoSession(EngineSession):
         model = _read(openvino, path)
         check_ports("input", path, [contract.input], [_port(port) for port in model.inputs])
         check_ports("output", path, [contract.output, *contract.masks], [_port(port) for port in model.outputs])
+        factor_masks(model)
         options = {
             "INFERENCE_PRECISION_HINT": precision,
             "INFERENCE_NUM_THREADS": threads or usable_cpus(),
