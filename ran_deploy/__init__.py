@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ran_deploy.graph.export import export_onnx as export_onnx
     from ran_deploy.graph.verify import verify_engines as verify_engines
     from ran_deploy.machine.diagnose import doctor as doctor
+    from ran_deploy.offline.predict import predict as predict
+    from ran_deploy.offline.to_file import predict_to_file as predict_to_file
     from ran_deploy.profiling.profile import profile as profile
     from ran_deploy.quant.auto import quantize_auto as quantize_auto
     from ran_deploy.quant.int8 import quantize_int8 as quantize_int8
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from ran_deploy.runtime.against import evaluate_against as evaluate_against
     from ran_deploy.runtime.evaluate import evaluate as evaluate
     from ran_deploy.runtime.open import open_engine as open_engine
-    from ran_deploy.runtime.predict import predict as predict
     from ran_deploy.train.run import train_network as train_network
 
 __version__ = "0.1.0"
@@ -46,7 +47,8 @@ _HOMES = {
     "open_dataset": "ran_deploy.data.open",
     "open_engine": "ran_deploy.runtime.open",
     "pareto": "ran_deploy.bench.pareto",
-    "predict": "ran_deploy.runtime.predict",
+    "predict": "ran_deploy.offline.predict",
+    "predict_to_file": "ran_deploy.offline.to_file",
     "profile": "ran_deploy.profiling.profile",
     "quantize_auto": "ran_deploy.quant.auto",
     "quantize_fp16": "ran_deploy.quant.quantize",

@@ -80,15 +80,21 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_paths(*paths: Path) -> Iterator[tuple[Path, ...]]:
+def atomic_paths(*paths: Path, within: Path | None = None) -> Iterator[tuple[Path, ...]]:
     """Do as :func:`atomic_path` for files that belong together: Ctrl-C finds all of them new, or none.
+
+    Args:
+        paths: The files.
+        within: A folder on the same disk for the temporary files, which nobody removes after a SIGKILL; None: beside
+            each file.
 
     Raises:
         UsageError: A folder cannot be written to, or its disk is full.
     """
     temporaries: list[Path] = []
     try:
-        temporaries.extend(_temporary(path) for path in paths)  # those made before a failure are removed below
+        # Those made before a failure are removed below.
+        temporaries.extend(_temporary(path, within or path.parent) for path in paths)
         yield tuple(temporaries)
         for temporary in temporaries:
             _sync(temporary)
@@ -137,9 +143,9 @@ def require_writable(path: Path) -> None:
         raise write_error(path, error) from error
 
 
-def _temporary(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+def _temporary(path: Path, folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".tmp")
     os.close(handle)
     return Path(name)
 

@@ -24,6 +24,7 @@ _EXTRAS = {
     "tritonclient.grpc": "serve",
     "prometheus_client": "serve",
     "pyarrow": "parquet",
+    "pyarrow.parquet": "parquet",
     "ray": "ray",
     "modelopt.onnx.quantization": "modelopt",
 }

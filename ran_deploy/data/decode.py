@@ -66,7 +66,7 @@ def decode_bytes(
 
 def _decode(source: Path | io.BytesIO, name: str, formats: Sequence[str], max_pixels: int) -> Image.Image:
     try:
-        with _quiet_pillow(), Image.open(source, formats=formats) as image:
+        with _quiet_pillow(), Image.open(source, formats=tuple(formats)) as image:
             _check_size(image, max_pixels)
             return to_rgb(image)
     except UsageError as error:

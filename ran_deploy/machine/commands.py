@@ -57,6 +57,7 @@ JOBS = (
         what="run .onnx on the GPU", commands=("bench --runtime onnxruntime-cuda",), needs=((_GPU,), (_CUDA_PROVIDER,))
     ),
     Job(what="draw attention masks", commands=("explain",), needs=(("onnxruntime", "torch"), ("matplotlib",))),
+    Job(what="read and write Parquet", commands=("predict --out predictions.parquet",), needs=(("pyarrow",),)),
     Job(what="run .safetensors", commands=_PLAN_VERBS, needs=(("torch",),)),
     Job(
         what="run .safetensors compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))

@@ -76,7 +76,7 @@ def test_the_package_and_its_help_are_light(statement: str) -> None:
 def test_the_runtime_needs_no_torch() -> None:
     script = (
         "import sys; sys.modules['torch'] = None;"
-        "import ran_deploy.runtime.open, ran_deploy.runtime.ort_session, ran_deploy.runtime.predict,"
+        "import ran_deploy.runtime.open, ran_deploy.runtime.ort_session, ran_deploy.offline.to_file,"
         " ran_deploy.runtime.evaluate, ran_deploy.bench.benchmark"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
@@ -101,6 +101,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "open_engine",
         "pareto",
         "predict",
+        "predict_to_file",
         "profile",
         "quantize_auto",
         "quantize_fp16",

@@ -20,11 +20,11 @@ from ran_deploy.data.contract import make_contract
 from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, UsageError
 from ran_deploy.files import write_bytes
 from ran_deploy.manifest import Manifest, Precision, publish, read_manifest
+from ran_deploy.offline.predict import predict
 from ran_deploy.runtime.against import evaluate_against
 from ran_deploy.runtime.evaluate import evaluate
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.openvino_load import load_openvino
-from ran_deploy.runtime.predict import predict
 from ran_deploy.runtime.threads import usable_cpus
 
 try:

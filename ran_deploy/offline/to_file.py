@@ -1,0 +1,193 @@
+"""``predict_to_file``: any number of images to one file of predictions, resumable and in order."""
+
+import contextlib
+import datetime
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ran_deploy.config import to_mapping
+from ran_deploy.cuda.open import CudaBackend
+from ran_deploy.errors import RanDeployError, UsageError
+from ran_deploy.files import atomic_paths, require_writable, sha256_file
+from ran_deploy.manifest import manifest_path
+from ran_deploy.offline.inputs import Inputs, Survey
+from ran_deploy.offline.options import EngineChoice, RowOptions
+from ran_deploy.offline.parts import Parts, claimed_parts, remove_left_over
+from ran_deploy.offline.record import Identity, PredictionsRecord, finished, identify
+from ran_deploy.offline.rows import SCHEMA, write_parquet
+from ran_deploy.offline.run import Run, local_run
+from ran_deploy.optional import require
+from ran_deploy.progress import Progress
+from ran_deploy.runtime.open import Runtime
+
+FORMATS = (".parquet", ".jsonl")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictToFileResult:
+    """A file of predictions."""
+
+    path: Path
+    record: PredictionsRecord
+    reused: bool
+    """Whether the same predictions were there already."""
+    resumed: int
+    """Images that earlier, interrupted runs had done."""
+    elapsed_s: float
+    images_per_s: float
+    """Of this run; 0 where it had nothing to do."""
+
+
+def predict_to_file(
+    engine: Path | str,
+    files: Sequence[Path | str],
+    out: Path,
+    *,
+    top: int = 5,
+    batch: int = 64,
+    logits: bool = False,
+    strict: bool = False,
+    restart: bool = False,
+    threads: int | None = None,
+    trust: bool = False,
+    fallback: bool = False,
+    runtime: Runtime = "auto",
+    cuda_backend: CudaBackend = "cuda-python",
+) -> PredictToFileResult:
+    """Classify any number of images and write one row for each, in order, to a Parquet file or JSON lines.
+
+    Memory does not grow with the number of images. Rows that are done are kept in ``<out>.parts``: after a kill,
+    Ctrl-C or an error, the same call goes on after them, and ends in the same bytes. In the end they are joined into
+    ``out``, beside a manifest, and the folder is removed. :func:`~ran_deploy.offline.rows.row_line` tells the columns.
+
+    Args:
+        engine: Any engine.
+        files: Images, folders that are searched for images in sorted order, ``.tar`` or ``.parquet`` shards, and
+            ``@FILE`` for a list of such, one on each line.
+        out: The file to write; ``.parquet`` or ``.jsonl``.
+        top: How many classes to name for each image; never more than there are.
+        batch: How many images to run at once.
+        logits: Keep the logits too.
+        strict: End at the first image that cannot be read; else it gets a row with an error.
+        restart: Throw away an unfinished run, of these or of other inputs, instead of going on with it.
+        threads: CPU threads; None: as the runtime thinks best.
+        trust: Open an engine without a manifest.
+        fallback: Run the ``.onnx`` file beside a plan that cannot run here.
+        runtime: What runs it; see :func:`~ran_deploy.runtime.open.open_engine`.
+        cuda_backend: What drives the GPU for a plan: "cuda-python" or "pycuda".
+
+    Raises:
+        UsageError: A file or the engine is missing, an option is out of range, an unfinished run of other inputs is in
+            the way, or ``out`` cannot be written.
+        IntegrityError: The engine or a shard is damaged, or with ``strict`` an image.
+        IncompatibleError: The engine was built for another library, version or GPU.
+        MissingError: A package or a GPU is missing.
+        GateError: The engine returned logits that are not finite.
+    """
+    started_s = time.monotonic()
+    options = RowOptions(top=top, batch=batch, logits=logits, strict=strict)
+    choice = EngineChoice(
+        engine=engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
+    )
+    _check_format(out)
+    inputs = Inputs(files)
+    survey = inputs.survey(apart_from=out)
+    require_writable(out)
+    with local_run(choice, inputs, options) as run:
+        identity = identify(run.info, choice, options, survey.digest)
+        record = finished(out, identity.key)
+        if record is not None:
+            remove_left_over(out, identity)
+            return _result(out, record, started_s, reused=True)
+        with claimed_parts(out, identity, restart=restart) as parts:
+            resumed = parts.done
+            _compute(run, parts, survey)
+            if parts.done == 0:
+                raise inputs.nothing()
+            if inputs.survey(apart_from=out).digest != survey.digest:
+                raise UsageError(
+                    f"The inputs changed while they were read; {out} was not written.",
+                    fix="Run it again with --restart when nothing writes to them any more.",
+                )
+            record = _publish(out, Path(engine), inputs, identity, parts)
+            parts.remove()
+    return _result(out, record, started_s, resumed=resumed)
+
+
+def _check_format(out: Path) -> None:
+    if out.suffix not in FORMATS:
+        raise UsageError(f"The file to write is {out}; its name must end in {' or '.join(FORMATS)}.")
+    if out.suffix == ".parquet":
+        require("pyarrow", f"Writing {out}")
+
+
+def _compute(run: Run, parts: Parts, survey: Survey) -> None:
+    """Bring the parts to the end of the inputs; what is done when something fails stays."""
+    if parts.done:
+        _say(f"{parts.done} images were done before; going on after them")
+    left = max(0, (survey.images or 0) - parts.done)
+    try:
+        with contextlib.closing(run.chunks(parts.done)) as chunks, Progress("predict", left, "images") as progress:
+            for chunk in chunks:
+                parts.add(chunk)
+                progress.advance(chunk.rows)
+        parts.flush()
+    except BaseException:
+        with contextlib.suppress(RanDeployError):
+            parts.flush()
+        if parts.done:
+            _say(f"{parts.done} images are done and kept in {parts.folder}; the same command goes on after them")
+        raise
+
+
+def _publish(out: Path, engine: Path, inputs: Inputs, identity: Identity, parts: Parts) -> PredictionsRecord:
+    facts = {
+        "schema": SCHEMA,
+        "engine": engine.name,
+        "engine_sha256": identity.engine_sha256,
+        "runtime": identity.runtime,
+        "key": identity.key,
+    }
+    # In the folder of the parts, so that a SIGKILL leaves nothing elsewhere.
+    with atomic_paths(out, manifest_path(out), within=parts.folder) as (whole, beside):
+        if out.suffix == ".parquet":
+            write_parquet(parts.lines(), whole, facts, logits=identity.logits)
+        else:
+            parts.join(whole)
+        record = PredictionsRecord(
+            engine=str(engine),
+            identity=identity,
+            key=identity.key,
+            given=inputs.given[:100],
+            images=parts.done,
+            errors=parts.errors,
+            sha256=sha256_file(whole),
+            size_bytes=whole.stat().st_size,
+            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        )
+        beside.write_text(json.dumps(to_mapping(record), indent=2) + "\n", encoding="utf-8")
+    return record
+
+
+def _result(
+    out: Path, record: PredictionsRecord, started_s: float, *, reused: bool = False, resumed: int = 0
+) -> PredictToFileResult:
+    elapsed_s = time.monotonic() - started_s
+    done = 0 if reused else record.images - resumed
+    return PredictToFileResult(
+        path=out,
+        record=record,
+        reused=reused,
+        resumed=resumed,
+        elapsed_s=elapsed_s,
+        images_per_s=done / elapsed_s,
+    )
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()
