@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ran_deploy.runtime.against import evaluate_against as evaluate_against
     from ran_deploy.runtime.evaluate import evaluate as evaluate
     from ran_deploy.runtime.open import open_engine as open_engine
+    from ran_deploy.serving.serve import serve as serve
     from ran_deploy.train.run import train_network as train_network
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ _HOMES = {
     "quantize_fp16": "ran_deploy.quant.quantize",
     "quantize_int8": "ran_deploy.quant.int8",
     "sensitivity": "ran_deploy.quant.sensitivity",
+    "serve": "ran_deploy.serving.serve",
     "train_network": "ran_deploy.train.run",
     "verify_engines": "ran_deploy.graph.verify",
 }

@@ -58,6 +58,11 @@ JOBS = (
     ),
     Job(what="draw attention masks", commands=("explain",), needs=(("onnxruntime", "torch"), ("matplotlib",))),
     Job(what="read and write Parquet", commands=("predict --out predictions.parquet",), needs=(("pyarrow",),)),
+    Job(
+        what="serve over HTTP and gRPC",
+        commands=("serve",),
+        needs=(("starlette",), ("uvicorn",), ("prometheus_client",), ("tritonclient",)),
+    ),
     Job(what="run .safetensors", commands=_PLAN_VERBS, needs=(("torch",),)),
     Job(
         what="run .safetensors compiled", commands=("bench --runtime torch-compile",), needs=(("torch",), (_COMPILER,))

@@ -18,7 +18,7 @@ from ran_deploy.errors import GateError
 VERBS = (
     *("train", "export", "quantize", "build"),
     *("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
-    *("predict", "explain", "archs", "data", "doctor"),
+    *("predict", "explain", "serve", "archs", "data", "doctor"),
 )
 
 
@@ -73,6 +73,7 @@ def test_archs_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         ["verify", "a.onnx", "b.onnx"],
         ["predict", "--engine", "no.onnx", "x.png"],
         ["eval", "--engine", "no.onnx", "--dataset", "synthetic"],
+        ["serve", "--engine", "no.onnx", "--port", "0", "--no-grpc", "--workers", "0"],
         ["bench", "--engine", "no.onnx"],
         ["bench", "--engine", "no.xyz"],
         ["profile", "--engine", "no.onnx"],

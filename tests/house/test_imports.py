@@ -107,6 +107,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "quantize_fp16",
         "quantize_int8",
         "sensitivity",
+        "serve",
         "train_network",
         "verify_engines",
     ]
