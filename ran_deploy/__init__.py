@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from ran_deploy.machine.diagnose import doctor as doctor
     from ran_deploy.offline.predict import predict as predict
     from ran_deploy.offline.to_file import predict_to_file as predict_to_file
+    from ran_deploy.packaging.lint import lint_repository as lint_repository
+    from ran_deploy.packaging.package import package as package
     from ran_deploy.profiling.profile import profile as profile
     from ran_deploy.quant.auto import quantize_auto as quantize_auto
     from ran_deploy.quant.int8 import quantize_int8 as quantize_int8
@@ -45,8 +47,10 @@ _HOMES = {
     "fetch_dataset": "ran_deploy.data.download",
     "inspect_file": "ran_deploy.engine.inspect",
     "lint": "ran_deploy.quant.lint",
+    "lint_repository": "ran_deploy.packaging.lint",
     "open_dataset": "ran_deploy.data.open",
     "open_engine": "ran_deploy.runtime.open",
+    "package": "ran_deploy.packaging.package",
     "pareto": "ran_deploy.bench.pareto",
     "predict": "ran_deploy.offline.predict",
     "predict_to_file": "ran_deploy.offline.to_file",

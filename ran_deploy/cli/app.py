@@ -17,7 +17,7 @@ _HELP = "Residual Attention Networks from trained weights to engines that a serv
 _PANELS = {
     "Make": ("train", "export", "quantize", "build"),
     "Measure": ("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
-    "Use": ("predict", "explain", "serve"),
+    "Use": ("predict", "explain", "serve", "package"),
     "Look up": ("archs", "data", "doctor"),
 }
 _WITHOUT_ARGUMENTS = ("archs", "doctor")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 Engine = Annotated[
-    Path, typer.Option("--engine", "--loadEngine", help="The engine: a .safetensors, .onnx or .plan file.")
+    Path, typer.Option("--engine", "--loadEngine", help="The engine: a .safetensors, .onnx, .plan or .ran file.")
 ]
 BatchSize = Annotated[int, typer.Option(help="How many images to run at once.")]
 Threads = Annotated[int | None, typer.Option(help="CPU threads; else the runtime's choice.")]

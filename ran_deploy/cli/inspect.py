@@ -28,7 +28,7 @@ _KINDS = {"checkpoint": "checkpoint", "onnx": "ONNX model", "plan": "TensorRT pl
 
 
 def inspect_command(
-    file: Annotated[Path, typer.Argument(help="A .onnx, .safetensors or .plan file.", show_default=False)],
+    file: Annotated[Path, typer.Argument(help="A .onnx, .safetensors, .plan or .ran file.", show_default=False)],
     lint: Annotated[bool, typer.Option("--lint", help="Check the Q/DQ nodes of an ONNX model for TensorRT.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -49,12 +49,16 @@ def report_lines(report: "InspectReport") -> list[str]:
     """Lay a report out for a person: one fact a line, wrapped, the empty ones left out."""
     fits = {True: "as its manifest says", False: "NOT the one in its manifest", None: "no manifest beside it"}
     rows = [("sha256", f"{report.sha256[:16]}…  {fits[report.matches_manifest]}")]
+    if (archive := report.archive) is not None:
+        names = ", ".join(file.name for file in archive.header.files)
+        rows.append(("archive", f"sha256 {archive.sha256[:16]}…, {_bytes(archive.size_bytes)}: {names}"))
     rows.append(("network", _network(report)))
     rows += _file_rows(report)
     if report.manifest is not None:
         rows += _manifest_rows(report.manifest, with_contract=report.kind != "onnx")
     rows += _origin_rows(report)
-    lines = [f"{report.path}  {_KINDS[report.kind]}, {_bytes(report.size_bytes)}"]
+    kind = _KINDS[report.kind] if report.archive is None else f"archive of one {_KINDS[report.kind]}"
+    lines = [f"{report.path}  {kind}, {_bytes(report.size_bytes)}"]
     for name, text in rows:
         lines += fact(name, text)
     if report.findings is not None:

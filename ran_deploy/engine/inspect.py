@@ -1,6 +1,6 @@
 """``inspect_file``: everything that an engine's file and its manifest say, without running it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +13,11 @@ from ran_deploy.files import require_file, sha256_file
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.quant.finding import Finding
 from ran_deploy.quant.lint import lint as lint_model
+from ran_deploy.runtime.archive import ARCHIVE_SUFFIX, ArchiveHeader, extracted, read_header
 from ran_deploy.runtime.lineage import Ancestor, read_lineage
 from ran_deploy.runtime.onnx_file import load_onnx
-from ran_deploy.runtime.plan_header import PlanHeader, read_header
+from ran_deploy.runtime.plan_header import PlanHeader
+from ran_deploy.runtime.plan_header import read_header as read_plan_header
 
 Kind = Literal["checkpoint", "onnx", "plan"]
 _KINDS: dict[str, Kind] = {".safetensors": "checkpoint", ".onnx": "onnx", ".plan": "plan"}
@@ -23,8 +25,18 @@ _HEADER_BYTES = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveFacts:
+    """The archive that an engine came out of."""
+
+    size_bytes: int
+    sha256: str
+    """Of the archive itself; the report's other hash is the engine's."""
+    header: ArchiveHeader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InspectReport:
-    """What is known of a file."""
+    """What is known of a file; of an archive, what is known of the engine in it."""
 
     path: Path
     kind: Kind
@@ -40,29 +52,35 @@ class InspectReport:
     checkpoint: CheckpointFacts | None = None
     plan: PlanHeader | None = None
     """The undocumented header of a plan: a hint."""
+    archive: ArchiveFacts | None = None
     findings: tuple[Finding, ...] | None = None
     """What the lint found; None where it was not asked for."""
 
 
 def inspect_file(path: Path | str, *, lint: bool = False) -> InspectReport:
-    """Look into a ``.onnx``, ``.safetensors`` or ``.plan`` file and its manifest; nothing is run or deserialized.
+    """Look into an engine's file and its manifest, or into an archive of them; nothing is run or deserialized.
 
     A hash that is not the manifest's is reported and not raised, so that one can see what differs.
 
     Args:
-        path: The file.
+        path: A ``.onnx``, ``.safetensors``, ``.plan`` or ``.ran`` file.
         lint: Check the Q/DQ nodes of an ONNX model, see :func:`ran_deploy.quant.lint.lint`.
 
     Raises:
         UsageError: The file is missing or of another kind, or ``lint`` is asked of other than ONNX.
-        IntegrityError: The file or its manifest is empty, truncated or corrupt.
+        IntegrityError: The file or its manifest is empty, truncated or corrupt, or an archive is not as it was made.
     """
     path = Path(path)
+    if path.suffix == ARCHIVE_SUFFIX:
+        with extracted(path) as engine:
+            report = inspect_file(engine, lint=lint)
+        facts = ArchiveFacts(size_bytes=path.stat().st_size, sha256=sha256_file(path), header=read_header(path))
+        return replace(report, path=path, archive=facts)
     kind = _KINDS.get(path.suffix)
     if kind is None:
         raise UsageError(
-            f"{path} ends in {path.suffix!r}; expected .onnx, .safetensors or .plan.",
-            fix="Give a file that train, export, quantize or build wrote.",
+            f"{path} ends in {path.suffix!r}; expected .onnx, .safetensors, .plan or .ran.",
+            fix="Give a file that train, export, quantize, build or package wrote.",
         )
     if lint and kind != "onnx":
         raise UsageError(
@@ -101,7 +119,7 @@ def _plan_header(path: Path, manifest: Manifest | None) -> PlanHeader | None:
     with path.open("rb") as stream:
         head = stream.read(_HEADER_BYTES)
     try:
-        return read_header(head)
+        return read_plan_header(head)
     except IntegrityError as error:
         if manifest is not None and manifest.build is not None:
             return None

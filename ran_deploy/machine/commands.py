@@ -37,6 +37,7 @@ _PLAN_VERBS = ("predict", "eval", "bench", "compare", "verify")
 
 JOBS = (
     Job(what="look into files, fetch data", commands=("inspect", "data", "doctor")),
+    Job(what="package engines", commands=("package",)),
     Job(what="list the networks", commands=("archs",), needs=(("torch",),)),
     Job(what="train", commands=("train",), needs=(("torch",), ("matplotlib",))),
     Job(what="export to ONNX", commands=("export",), needs=(("torch",), ("onnxscript",), ("onnxruntime",))),
@@ -58,6 +59,7 @@ JOBS = (
     ),
     Job(what="draw attention masks", commands=("explain",), needs=(("onnxruntime", "torch"), ("matplotlib",))),
     Job(what="read and write Parquet", commands=("predict --out predictions.parquet",), needs=(("pyarrow",),)),
+    Job(what="predict on many machines", commands=("predict --ray",), needs=(("ray",), ("pyarrow",))),
     Job(
         what="serve over HTTP and gRPC",
         commands=("serve",),

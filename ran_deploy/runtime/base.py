@@ -2,6 +2,7 @@
 
 import abc
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -59,6 +60,10 @@ class EngineSession(abc.ABC):
     def info(self) -> SessionInfo:
         """What really runs."""
         return self._info
+
+    def opened_as(self, path: Path) -> None:
+        """Say that the engine came out of ``path``, an archive, and not of the file that is gone."""
+        self._info = replace(self._info, engine=str(path))
 
     def run(self, images: npt.NDArray[Any] | SupportsDlpack) -> Logits:
         """Return the logits, float32 [N, classes], of a batch; several threads may call this at once.

@@ -1,13 +1,16 @@
 """``open_engine``: from a file to a session that runs it, with every check that can be made before."""
 
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from ran_deploy.cuda.open import CudaBackend
-from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, UsageError
+from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, RanDeployError, UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import Manifest, verified_manifest
 from ran_deploy.optional import require
+from ran_deploy.runtime.archive import ARCHIVE_SUFFIX, extracted
+from ran_deploy.runtime.base import EngineSession
 from ran_deploy.runtime.open_onnx import ONNX_RUNTIMES, OnnxRuntime, check_device, open_onnx
 from ran_deploy.runtime.open_plan import open_instead, open_plan
 from ran_deploy.runtime.session import Session
@@ -33,10 +36,11 @@ def open_engine(
 ) -> Session:
     """Open an engine: ``.safetensors`` in PyTorch, ``.onnx`` in ONNX Runtime or OpenVINO, ``.plan`` in TensorRT.
 
-    The manifest beside the file is checked first: hash, kind, and for a plan versions, GPU and targets.
+    The manifest beside the file is checked first: hash, kind, and for a plan versions, GPU and targets. A ``.ran``
+    archive holds an engine with its manifest, and opens like them.
 
     Args:
-        path: The engine's file.
+        path: The engine's file, or an archive.
         device: "auto" (a plan on the GPU, all else on the CPU), "cpu" or "cuda".
         fallback: For a plan that cannot run here, run the ``.onnx`` file beside it that it was built from: on the GPU
             where ONNX Runtime can, else on the CPU; what runs and why is said on stderr.
@@ -54,6 +58,40 @@ def open_engine(
         MissingError: A package or a GPU is missing.
     """
     path = Path(path)
+    open_file = partial(
+        _open_file,
+        device=device,
+        fallback=fallback,
+        trust=trust,
+        threads=threads,
+        runtime=runtime,
+        cuda_backend=cuda_backend,
+    )
+    if path.suffix != ARCHIVE_SUFFIX:
+        return open_file(path)
+    with extracted(path) as engine:
+        try:
+            session = open_file(engine)
+        except RanDeployError as error:  # it speaks of a file that is gone when it is read
+            error.message = error.message.replace(str(engine), str(path))
+            error.args = (error.message,)
+            error.fix = error.fix.replace(f"{engine.parent}/", "")
+            raise
+    if isinstance(session, EngineSession):
+        session.opened_as(path)
+    return session
+
+
+def _open_file(
+    path: Path,
+    *,
+    device: str,
+    fallback: bool,
+    trust: bool,
+    threads: int | None,
+    runtime: Runtime,
+    cuda_backend: CudaBackend,
+) -> Session:
     kind = _check_kind(path, device)
     _check_runtime(path, kind, runtime, device, fallback=fallback)
     manifest = verified_manifest(path)
@@ -89,8 +127,8 @@ def _check_kind(path: Path, device: str) -> str:
     kind = _KINDS.get(path.suffix)
     if kind is None:
         raise UsageError(
-            f"{path} ends in {path.suffix!r}; an engine ends in .safetensors, .onnx or .plan.",
-            fix="Give the file that train, export or build wrote.",
+            f"{path} ends in {path.suffix!r}; an engine ends in .safetensors, .onnx, .plan or .ran.",
+            fix="Give the file that train, export, build or package wrote.",
         )
     require_file(path, what="engine")
     if device == "cpu" and kind == "plan":

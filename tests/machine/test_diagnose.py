@@ -47,7 +47,7 @@ def working(report: DoctorReport) -> set[str]:
 
 def test_a_bare_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     report = on_a_machine_with(monkeypatch)
-    assert working(report) == {"look into files, fetch data"}
+    assert working(report) == {"look into files, fetch data", "package engines"}
     monkeypatch.setattr("shutil.which", lambda name: None)
     report = on_a_machine_with(monkeypatch)
     by_name = {ability.what: ability for ability in report.abilities}

@@ -20,7 +20,7 @@ def _copy(source: Path, target: Path) -> Path:
 @pytest.mark.parametrize("name", ["model.pt", "model", "model.onnx.manifest.json"])
 def test_names_the_three_kinds(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"x")
-    with pytest.raises(UsageError, match=r"ends in \.safetensors, \.onnx or \.plan"):
+    with pytest.raises(UsageError, match=r"ends in \.safetensors, \.onnx, \.plan or \.ran"):
         open_engine(tmp_path / name)
 
 
