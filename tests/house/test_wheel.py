@@ -1,4 +1,4 @@
-"""What is in the wheel: the package, the recipes and the weights, and nothing else."""
+"""What is in the wheel: the package with its page, the recipes and the weights, and nothing else."""
 
 import subprocess
 import sys
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+PAGE = "ran_deploy/serving/static"
+"""What a browser gets; the server reads it from the package."""
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +29,13 @@ def test_contents(wheel: Path) -> None:
         for path in (REPOSITORY / "ran_deploy").rglob("*.py")
         if "__pycache__" not in path.parts
     }
+    assets = {path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / PAGE).iterdir()}
     models = {
         f"ran_deploy/_models/{path.relative_to(REPOSITORY / 'models').as_posix()}"
         for path in (REPOSITORY / "models").rglob("*")
         if path.is_file()
     }
-    assert set(names) == {*sources, *models, "ran_deploy/py.typed"}
+    assert set(names) == {*sources, *assets, *models, "ran_deploy/py.typed"}
     assert len(names) == len(set(names))
 
 
