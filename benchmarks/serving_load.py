@@ -11,18 +11,17 @@ import csv
 import datetime
 import json
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from served_process import DATATYPES, server_process
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.config import to_mapping
@@ -97,28 +96,6 @@ def bare(session: Session, images: Any, batch: int, seconds: float) -> list[floa
     return times
 
 
-@contextlib.contextmanager
-def server(options: argparse.Namespace) -> Iterator[str]:
-    """Run the server; yield its address."""
-    command = [sys.executable, "-m", "ran_deploy", "serve", "--json", "--port", "0", "--grpc-port", "0"]
-    command += ["--engine", f"model={options.engine}", "--runtime", options.runtime, "--workers", str(options.workers)]
-    command += ["--max-batch", str(options.max_batch), "--max-delay-ms", str(options.max_delay_ms)]
-    command += [] if options.threads is None else ["--threads", str(options.threads)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None  # noqa: S101 - it is a pipe
-    try:
-        lines: list[str] = []
-        while not lines or lines[-1] not in ("}\n", ""):
-            lines.append(process.stdout.readline())
-        if not lines[-1]:
-            raise UsageError("The server did not start; it says above why.")
-        document = json.loads("".join(lines))
-        yield document["grpc"] if options.protocol == "grpc" else document["http"].removeprefix("http://")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait()
-
-
 def perf_analyzer(program: str, options: argparse.Namespace, at: str, concurrency: int, images: int) -> Load:
     """Let perf_analyzer make the load."""
     with tempfile.TemporaryDirectory() as folder:
@@ -149,8 +126,7 @@ async def tritonclient(options: argparse.Namespace, at: str, concurrency: int, i
     async with contextlib.AsyncExitStack() as stack:
         client = triton.InferenceServerClient(at, **({} if options.protocol == "grpc" else {"conn_limit": concurrency}))
         await stack.enter_async_context(client)
-        datatype = {"uint8": "UINT8", "float16": "FP16", "float32": "FP32"}[images.dtype.name]
-        tensor = triton.InferInput("images", list(images.shape), datatype)
+        tensor = triton.InferInput("images", list(images.shape), DATATYPES[images.dtype.name])
         tensor.set_data_from_numpy(images)
         begun = time.perf_counter()
         warm, until = begun + 0.2 * options.duration, begun + 1.2 * options.duration
@@ -175,11 +151,14 @@ def measure(options: argparse.Namespace, program: str | None) -> list[Round]:
     """Run all rounds."""
     concurrency = options.concurrency or max(2, 4 * options.max_batch // options.request_images)
     rounds = []
+    names = ("runtime", "workers", "threads", "max_batch", "max_delay_ms")
+    served = {name.replace("_", "-"): getattr(options, name) for name in names}
     with (
-        server(options) as at,
+        server_process(options.engine, served) as server,
         open_engine(options.engine, threads=options.threads, runtime=options.runtime) as session,
         Progress("load", options.rounds, "rounds") as progress,
     ):
+        at = server.grpc if options.protocol == "grpc" else server.http
         contract = session.contract
         images = to_engine_input(generated_images(64, contract.preprocessing.size), contract)
 

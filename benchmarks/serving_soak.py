@@ -1,4 +1,4 @@
-"""10,000 requests to a ModelHost, with a reload and the kill of a worker in the middle: each right, or refused.
+"""10,000 requests to a ModelHost, or over HTTP, with a reload and a worker killed on the way: each right, or refused.
 
 See benchmarks/README.md. Refused means one of the documented errors of ran_deploy/serving/errors.py; anything else, and
 any logits that are not the bare session's, fail the run.
@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from served_process import HttpHost, server_process
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.config import to_mapping
@@ -49,6 +50,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--engine", type=Path, required=True)
     parser.add_argument("--second", type=Path, help="the engine that takes over at the reload; else the same again")
     parser.add_argument("--runtime", default="auto", help="what runs an .onnx file, as in ran-deploy serve")
+    parser.add_argument("--http", action="store_true", help="through ran-deploy serve and tritonclient, over HTTP")
     parser.add_argument("--requests", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=48, help="requests in flight")
     parser.add_argument("--workers", type=int, default=2)
@@ -94,17 +96,31 @@ class Soak:
         spec = ModelSpec(name=NAME, path=self._engine, runtime=options.runtime, threads=options.threads)
         served = HostOptions(workers=options.workers, max_batch=options.max_batch, queue=options.queue)
         async with ModelHost([spec], served) as host:
-            begun = time.perf_counter()
-            with Progress("soak", options.requests, "requests") as progress:
-                disturbing = asyncio.ensure_future(self._disturb(host))
-                await asyncio.gather(*(self._client(host, progress) for _ in range(options.clients)))
-                await disturbing
-            seconds = time.perf_counter() - begun
+            seconds = await self._send_all(host)
             await host.drain()
             self._note("end", workers=len(host.workers(NAME)), sha256=host.metadata(NAME).sha256)
         return seconds
 
-    async def _client(self, host: ModelHost, progress: Progress) -> None:
+    async def run_over_http(self) -> float:
+        """Send all requests to a server of its own; return the seconds that it took."""
+        options = self._options
+        names = ("runtime", "workers", "threads", "max_batch", "queue")
+        served = {name.replace("_", "-"): getattr(options, name) for name in names}
+        with server_process(self._engine, served) as server:
+            async with HttpHost(server, options.clients + 1).connected() as host:
+                seconds = await self._send_all(host)
+                self._note("end", workers=len(host.workers(NAME)), sha256=await host.sha256(NAME))
+        return seconds
+
+    async def _send_all(self, host: ModelHost | HttpHost) -> float:
+        begun = time.perf_counter()
+        with Progress("soak", self._options.requests, "requests") as progress:
+            disturbing = asyncio.ensure_future(self._disturb(host))
+            await asyncio.gather(*(self._client(host, progress) for _ in range(self._options.clients)))
+            await disturbing
+        return time.perf_counter() - begun
+
+    async def _client(self, host: ModelHost | HttpHost, progress: Progress) -> None:
         while self._asked < self._options.requests:
             place = self._asked
             self._asked += 1
@@ -142,7 +158,7 @@ class Soak:
             self.outcomes["wrong"] += 1
             self.wrong.append(f"request {place}: off by {min(differences):g}")
 
-    async def _disturb(self, host: ModelHost) -> None:
+    async def _disturb(self, host: ModelHost | HttpHost) -> None:
         """Reload after a third of the requests, and kill a worker after two thirds."""
         await self._until(self._options.requests // 3)
         install(self._second, self._engine)
@@ -189,7 +205,7 @@ def main(words: list[str]) -> int:
             engine = Path(folder) / f"served{options.engine.suffix}"
             install(options.engine, engine)
             soak = Soak(options, engine)
-            seconds = asyncio.run(soak.run())
+            seconds = asyncio.run(soak.run_over_http() if options.http else soak.run())
         document = {
             "schema": "ran-deploy.benchmarks.serving_soak/v1",
             "created": now.isoformat(timespec="seconds"),
