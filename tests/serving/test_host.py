@@ -4,6 +4,8 @@ import asyncio
 import io
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -350,3 +352,13 @@ def test_closing_at_once_refuses_what_is_in_flight(tmp_path: Path) -> None:
 
     options = HostOptions(workers=1, max_batch=8, max_delay_s=0)
     serve(body, str(save_engine(tmp_path / "means.onnx")), options=options)
+
+
+def test_serving_needs_no_torch_and_the_host_itself_no_runtime() -> None:
+    script = (
+        "import sys; sys.modules['torch'] = None;"
+        "import ran_deploy.serving.host, ran_deploy.serving.worker_main;"
+        "print(*({'onnx', 'onnxruntime', 'openvino'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
