@@ -111,13 +111,9 @@ async function take(blob, name) {
   }
   page.blob = ["image/jpeg", "image/png"].includes(blob.type) ? blob : await asPng(picture);
   page.picture = picture;
-  page.masks = [];
-  page.shown = null;
-  page.recent = [];
   at("drop").classList.add("filled");
   at("view").setAttribute("aria-label", `The image ${name}`);
-  drawView();
-  await classify();
+  await again();
 }
 
 function decode(blob) {
@@ -227,7 +223,7 @@ async function sendMore() {
       const answer = await ask(address(false), { method: "POST", body: page.blob });
       if (turn === page.asked) showTimes(answer.times_ms);
     }
-    if (turn === page.asked) say(at("spread").textContent);
+    if (turn === page.asked) say(`Asked ${AGAIN} times more. ${at("spread").textContent}`);
   } catch (error) {
     say(error.message, true);
   } finally {
@@ -264,6 +260,8 @@ function showTimes(times) {
     part.style.width = `${(100 * times[key]) / times.total}%`;
     return part;
   }));
+  at("no-times").hidden = true;
+  at("shares").hidden = false;
   at("shares").setAttribute("aria-label", STAGES.map(([key, text]) => `${text} ${milliseconds(times[key])}`).join(", "));
   showSpark();
 }
@@ -275,6 +273,7 @@ function showSpark() {
   const most = sorted[sorted.length - 1];
   const text = values.length < 2 ? "" : `Last ${values.length} requests: median ${milliseconds(median)}, ${milliseconds(sorted[0])} to ${milliseconds(most)}`;
   at("spread").textContent = text;
+  at("spark").hidden = values.length < 2;
   at("spark").setAttribute("aria-label", text || "One request so far");
   const [width, height] = [RECENT - 1, 50];
   const shape = (tag, attributes) => {
@@ -285,7 +284,7 @@ function showSpark() {
   const y = (value) => (height * (1 - value / (1.05 * most))).toFixed(2);
   const picture = shape("svg", { viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
   picture.append(shape("line", { x1: 0, x2: width, y1: height, y2: height }), shape("line", { x1: 0, x2: width, y1: y(median), y2: y(median), "stroke-dasharray": "4 4" }));
-  const points = (values.length < 2 ? [values[0], values[0]] : values).map((value, place) => `${place},${y(value)}`);
+  const points = values.map((value, place) => `${place},${y(value)}`);
   picture.append(shape("polyline", { points: points.join(" ") }));
   at("spark").replaceChildren(picture);
 }
@@ -323,8 +322,14 @@ function tile(place) {
 
 // ---- what people do
 
+// Another model or version: what the last one said of the image is out of date.
 function again() {
-  if (page.blob) classify();
+  page.masks = [];
+  page.shown = null;
+  page.recent = [];
+  if (page.blob === null) return undefined;
+  drawView();
+  return classify();
 }
 
 function setTheme(theme) {
