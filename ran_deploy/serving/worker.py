@@ -25,8 +25,8 @@ from ran_deploy.serving.spec import ModelSpec
 
 SLOTS = 2
 """Batches that a worker may have: one that it computes, and one that it need not wait for."""
-_GRACE_S = 10.0
-"""How long a worker may take to free its engine before it is killed."""
+_GRACE_S = 30.0
+"""How long a worker may take to free its engine before it is killed, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from ran_deploy.serving.spec import ModelSpec
 
 _CHUNK_BYTES = 1 << 16
 _GRACE_S = 5.0
-"""How long a batch that is being computed may outlive the host."""
+"""How long a batch that is being computed may outlive the host, in seconds."""
 
 
 def main(channel: int, memory: int) -> None:
@@ -31,12 +31,14 @@ def main(channel: int, memory: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
-    with socket.socket(fileno=channel) as host, contextlib.suppress(ConnectionError):
-        threading.Thread(target=_listen, args=(host, frames), daemon=True).start()
-        _serve(host, memory, frames)
+    idle = threading.Event()
+    with socket.socket(fileno=channel) as host:
+        threading.Thread(target=_listen, args=(host, frames, idle), daemon=True).start()
+        with contextlib.suppress(ConnectionError):
+            _serve(host, memory, frames, idle)
 
 
-def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | None]") -> None:
+def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | None]", idle: threading.Event) -> None:
     if (opening := frames.get()) is None:
         return
     try:
@@ -52,6 +54,7 @@ def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | 
         slots = Slots(memory, from_mapping(Layout, enlarged.body, where="the layout"))
         while (frame := frames.get()) is not None:
             host.sendall(pack(_compute(engine, slots, frame)))
+        idle.set()  # the engine may take its time to end in order
 
 
 def _compute(engine: ServedEngine, slots: Slots, frame: Frame) -> Frame:
@@ -62,16 +65,16 @@ def _compute(engine: ServedEngine, slots: Slots, frame: Frame) -> Frame:
     return Frame(Kind.DONE, frame.slot, frame.images)
 
 
-def _listen(host: socket.socket, frames: "queue.SimpleQueue[Frame | None]") -> None:
-    """Receive frames. The end of the stream is the end of the host; what is still being computed then is for no one."""
+def _listen(host: socket.socket, frames: "queue.SimpleQueue[Frame | None]", idle: threading.Event) -> None:
+    """Receive frames. The end of the stream is the end of the host: what is still computed then is for no one."""
     unpacker = Unpacker()
     with contextlib.suppress(ConnectionError):
         while data := host.recv(_CHUNK_BYTES):
             for frame in unpacker.feed(data):
                 frames.put(frame)
     frames.put(None)
-    threading.Event().wait(_GRACE_S)
-    os._exit(1)
+    if not idle.wait(_GRACE_S):
+        os._exit(1)
 
 
 if __name__ == "__main__":

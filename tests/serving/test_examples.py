@@ -10,6 +10,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -125,7 +126,7 @@ def png(seed: int) -> bytes:
     return stream.getvalue()
 
 
-def post(port: int, path: str, body: bytes) -> tuple[int, "list[dict[str, str]] | dict[str, str]"]:
+def post(port: int, path: str, body: bytes) -> tuple[int, Any]:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     try:
         connection.request("POST", path, body)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -20,6 +21,8 @@ from ran_deploy.errors import GateError, IntegrityError, UsageError
 from ran_deploy.manifest import DYNAMIC
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.predict import best_guesses
+from ran_deploy.serving import backend
+from ran_deploy.serving.engine import ServedEngine
 from ran_deploy.serving.errors import DeadlineError, NotFoundError, QueueFullError, UnavailableError
 from ran_deploy.serving.host import ModelHost
 from ran_deploy.serving.spec import HostOptions, ModelSpec
@@ -187,7 +190,15 @@ def test_one_engine_that_cannot_be_opened_stops_the_start(tmp_path: Path) -> Non
         ModelHost([])
 
 
-def test_requests_that_come_while_a_model_loads_are_told_so(tmp_path: Path) -> None:
+def test_requests_that_come_while_a_model_loads_are_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = threading.Event()
+
+    def open_late(spec: ModelSpec, threads: int | None) -> ServedEngine:
+        go_on.wait()
+        return ServedEngine(spec, threads)
+
+    monkeypatch.setattr(backend, "ServedEngine", open_late)
+
     async def body() -> None:
         host = ModelHost([ModelSpec.parse(str(save_engine(tmp_path / "means.onnx")))], IN_THREAD)
         starting = asyncio.ensure_future(host.start())
@@ -200,6 +211,7 @@ def test_requests_that_come_while_a_model_loads_are_told_so(tmp_path: Path) -> N
             await host.infer("means", None, some_images(1))
         with pytest.raises(UnavailableError):
             host.metadata("means")
+        go_on.set()
         await starting
         assert host.ready()
         await host.close()
