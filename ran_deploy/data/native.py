@@ -94,9 +94,7 @@ class NativeLibrary:
         height, width = pixels.shape[:2]
         image = _Image(pixels.ctypes.data, pixels.nbytes, width, height, 0)
         fitted: Images = np.empty((size, size, 3), dtype=np.uint8)
-        self._check(
-            self._library.ran_fit(ctypes.byref(image), resize or 0, size, fitted.ctypes.data, fitted.nbytes),
-        )
+        self._check(self._library.ran_fit(ctypes.byref(image), resize or 0, size, fitted.ctypes.data, fitted.nbytes))
         return fitted
 
     def normalize(self, images: Images, mean: Sequence[float], std: Sequence[float]) -> npt.NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 numpy and Pillow only, so that services need nothing else. The rule: RGB, orientation as stored in EXIF,
 Pillow's antialiased bilinear resize, centre crop, uint8 [N, H, W, 3]; normalization is (x/255 - mean)/std.
+The C++ library follows the same rule bit for bit, and does the work where it is asked to; see data/native.py.
 """
 
 import os
@@ -14,6 +15,7 @@ from PIL import Image
 
 from ran_deploy.data.dataset import Images
 from ran_deploy.data.decode import FORMATS, MAX_PIXELS, decode_bytes, decode_image, to_rgb
+from ran_deploy.data.native import native_library
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import Contract, Preprocessing
@@ -90,6 +92,8 @@ def _fit_named(rgb: Image.Image, rule: Preprocessing, name: str) -> Images:
 
 def _fit(rgb: Image.Image, rule: Preprocessing) -> Images:
     size = rule.size
+    if (library := native_library()) is not None:
+        return library.fit(np.asarray(rgb, dtype=np.uint8), rule.resize, size)
     if rule.resize is None:
         return np.asarray(_resized(rgb, size, size), dtype=np.uint8)
     shorter = min(rgb.size)
@@ -106,7 +110,18 @@ def _fit(rgb: Image.Image, rule: Preprocessing) -> Images:
 
 
 def _resized(rgb: Image.Image, width: int, height: int) -> Image.Image:
-    return rgb if rgb.size == (width, height) else rgb.resize((width, height), Image.Resampling.BILINEAR)
+    """Resize one axis after the other, so that the answer does not depend on Pillow's version.
+
+    Each pass rounds to 8 bits, and the order is Pillow 13's: columns first, but rows first where more than twice as
+    many rows as columns are lost. Pillow 12 and older always took the columns first, which differs by one level.
+    """
+    lost_rows, lost_columns = rgb.height - height, rgb.width - width
+    rows_first = lost_rows > 0 and lost_rows > 2 * lost_columns
+    between = (rgb.width, height) if rows_first else (width, rgb.height)
+    for size in (between, (width, height)):
+        if rgb.size != size:
+            rgb = rgb.resize(size, Image.Resampling.BILINEAR)
+    return rgb
 
 
 def load_images(paths: Sequence[Path], rule: Preprocessing) -> Images:
@@ -173,6 +188,8 @@ def to_engine_input(images: Images, contract: Contract) -> npt.NDArray[np.uint8]
     if contract.input.dtype == "uint8":
         return images
     rule = contract.preprocessing
+    if (library := native_library()) is not None:
+        return library.normalize(images, rule.mean, rule.std)
     mean, std = np.asarray(rule.mean, np.float32), np.asarray(rule.std, np.float32)
     normalized = (images.astype(np.float32) - 255 * mean) / (255 * std)
     return np.ascontiguousarray(normalized.transpose(0, 3, 1, 2))

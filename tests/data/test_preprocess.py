@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
 from PIL import Image
 
@@ -40,6 +41,29 @@ def test_golden_values(width: int, height: int, rule: Preprocessing, digest: str
     image = to_model_size(_picture(width, height), rule)
     assert image.shape == (rule.size, rule.size, 3)
     assert hashlib.sha256(image.tobytes()).hexdigest()[:16] == digest
+
+
+def _noise(width: int, height: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(3).integers(0, 256, (height, width, 3), dtype=np.uint8))
+
+
+@pytest.mark.skipif(int(PIL.__version__.split(".")[0]) < 13, reason="Pillow 12 always resizes the columns first")
+@pytest.mark.parametrize(("width", "height"), [(50, 55), (64, 64), (9, 200), (34, 45), (26, 36), (40, 62), (90, 20)])
+@pytest.mark.parametrize("side", [11, 20, 41, 52, 70])
+def test_the_order_of_the_passes_is_that_of_pillow_13(width: int, height: int, side: int) -> None:
+    noise = _noise(width, height)
+    at_once = np.asarray(noise.resize((side, side), Image.Resampling.BILINEAR))
+    assert np.array_equal(to_model_size(noise, Preprocessing(resize=None, size=side, mean=HALF, std=HALF)), at_once)
+
+
+def test_rows_come_first_where_many_are_lost() -> None:
+    noise = _noise(2, 77)
+    rows, columns = (noise.resize(size, Image.Resampling.BILINEAR) for size in ((2, 51), (51, 77)))
+    rows_first, columns_first = (
+        np.asarray(half.resize((51, 51), Image.Resampling.BILINEAR)) for half in (rows, columns)
+    )
+    assert not np.array_equal(rows_first, columns_first)
+    assert np.array_equal(to_model_size(noise, Preprocessing(resize=None, size=51, mean=HALF, std=HALF)), rows_first)
 
 
 def test_bilinear_filter_by_hand() -> None:
