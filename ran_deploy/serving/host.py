@@ -15,7 +15,7 @@ from ran_deploy.serving.classify import Decoder, likeliest
 from ran_deploy.serving.errors import UnavailableError
 from ran_deploy.serving.generation import Generation
 from ran_deploy.serving.observer import Observer, Silent
-from ran_deploy.serving.results import Classified, ModelMetadata, ModelStatus
+from ran_deploy.serving.results import PLATFORMS, Classified, ModelMetadata, ModelStatus
 from ran_deploy.serving.shelf import Place, Shelf
 from ran_deploy.serving.spec import HostOptions, ModelSpec, numbered
 
@@ -291,12 +291,11 @@ class ModelHost:
     def _metadata(self, place: Place, generation: Generation) -> ModelMetadata:
         facts, name = generation.facts, place.spec.name
         loaded = [other.spec.version for other in self._shelf.versions(name) if other.generation is not None]
-        runtime, suffix = facts.info.runtime.replace("-", "_"), facts.info.engine.rpartition(".")[2]
         return ModelMetadata(
             name=name,
             version=place.spec.version,
             versions=tuple(loaded),
-            platform=f"{runtime}_{suffix}",
+            platform=PLATFORMS[facts.info.runtime],
             contract=facts.contract,
             sha256=facts.info.sha256,
             info=facts.info,

@@ -10,6 +10,15 @@ from ran_deploy.runtime.session import SessionInfo
 State = Literal["loading", "ready", "unavailable", "unloaded"]
 """Where a model version stands; "unavailable": it was loaded, and its workers keep dying."""
 
+PLATFORMS = {
+    "torch": "pytorch_safetensors",
+    "onnxruntime": "onnxruntime_onnx",
+    "openvino": "openvino_onnx",
+    "tensorrt": "tensorrt_plan",
+    "tensorrt-rtx": "tensorrt_rtx_plan",
+}
+"""What the Open Inference Protocol calls each runtime with the format that it runs: "<project>_<format>"."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelStatus:
@@ -31,7 +40,7 @@ class ModelMetadata:
     versions: tuple[str, ...]
     """All loaded versions of the name, oldest first."""
     platform: str
-    """What runs it, as the Open Inference Protocol writes it: "<runtime>_<format>", such as "onnxruntime_onnx"."""
+    """One of :data:`PLATFORMS`."""
     contract: Contract
     """The batch of input and output is :data:`~ran_deploy.manifest.DYNAMIC`: any number of images is taken."""
     sha256: str
