@@ -73,7 +73,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--max-batch", type=int, default=32)
     parser.add_argument("--bare-batch", type=int, nargs="+", default=[8, 16, 32, 64], help="the best of these counts")
     parser.add_argument("--request-images", type=int, default=8, help="images in each request at saturation")
-    parser.add_argument("--concurrency", type=int, help="requests in flight at saturation; else enough for 4 batches")
+    parser.add_argument("--concurrency", type=int, help="requests in flight at saturation; else enough for 3 batches")
     parser.add_argument("--max-delay-ms", type=float, default=2.0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--threads", type=int, help="CPU threads, bare and served")
@@ -102,7 +102,12 @@ def perf_analyzer(program: str, options: argparse.Namespace, at: str, concurrenc
         report = Path(folder) / "report.csv"
         command = [program, "-m", "model", "-u", at, "-i", options.protocol, "-b", str(images), "-f", str(report)]
         command += ["--concurrency-range", str(concurrency), "--percentile", "99", "--input-data", "random"]
-        command += ["--measurement-interval", str(round(1000 * options.duration)), "--max-trials", "3"]
+        command += [
+            "--measurement-interval",
+            str(round(1000 * options.duration)),
+            "-s",
+            "999",
+        ]  # rounds tell how stable it is
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not report.exists():
             raise UsageError(f"perf_analyzer failed: {(done.stderr or done.stdout).strip()[-300:]}")
@@ -123,24 +128,30 @@ async def tritonclient(options: argparse.Namespace, at: str, concurrency: int, i
     else:
         import tritonclient.http.aio as triton
     latencies: list[float] = []
+    answered, begun = 0, 0.0
     async with contextlib.AsyncExitStack() as stack:
         client = triton.InferenceServerClient(at, **({} if options.protocol == "grpc" else {"conn_limit": concurrency}))
         await stack.enter_async_context(client)
         tensor = triton.InferInput("images", list(images.shape), DATATYPES[images.dtype.name])
         tensor.set_data_from_numpy(images)
-        begun = time.perf_counter()
-        warm, until = begun + 0.2 * options.duration, begun + 1.2 * options.duration
 
         async def ask() -> None:
-            while (sent := time.perf_counter()) < until:
+            nonlocal answered, begun
+            while not begun or time.perf_counter() < begun + options.duration:
+                sent = time.perf_counter()
                 await client.infer("model", [tensor])
                 now = time.perf_counter()
-                if sent >= warm and now <= until:
+                answered += 1
+                if not begun and answered >= concurrency:  # the queue is as full as it gets
+                    begun = now
+                elif begun and now <= begun + options.duration:
                     latencies.append(now - sent)
 
         await asyncio.gather(*(ask() for _ in range(concurrency)))
+    if not latencies:
+        raise UsageError("No request was answered in time.", fix="Give a longer --duration.")
     return Load(
-        images_per_s=len(latencies) * len(images) / (until - warm),
+        images_per_s=len(latencies) * len(images) / options.duration,
         p50_ms=1000 * float(np.percentile(latencies, 50)),
         p99_ms=1000 * float(np.percentile(latencies, 99)),
         requests=len(latencies),
@@ -149,7 +160,7 @@ async def tritonclient(options: argparse.Namespace, at: str, concurrency: int, i
 
 def measure(options: argparse.Namespace, program: str | None) -> list[Round]:
     """Run all rounds."""
-    concurrency = options.concurrency or max(2, 4 * options.max_batch // options.request_images)
+    concurrency = options.concurrency or max(2, 3 * options.max_batch // options.request_images)
     rounds = []
     names = ("runtime", "workers", "threads", "max_batch", "max_delay_ms")
     served = {name.replace("_", "-"): getattr(options, name) for name in names}

@@ -48,8 +48,11 @@ class ModelStatistics:
         self.batches.setdefault(images, Total()).add(seconds)
 
     def document(self, name: str, version: str) -> dict[str, Any]:
-        """Return it as the extension writes it; decoding belongs to the transport and is not in it."""
-        nothing = Total().document()
+        """Return it as the extension writes it.
+
+        ``compute_infer`` counts runs. Copying is part of them, and decoding belongs to the transport; the counts of
+        ``compute_input`` and ``compute_output`` are still the same, as perf_analyzer expects.
+        """
         return {
             "name": name,
             "version": version,
@@ -60,17 +63,12 @@ class ModelStatistics:
                 "success": self.success.document(),
                 "fail": self.fail.document(),
                 "queue": self.queue.document(),
-                "compute_input": nothing,
-                "compute_infer": self.compute.document(),
-                "compute_output": nothing,
+                **_compute(self.compute),
             },
-            "batch_stats": [
-                {
-                    "batch_size": size,
-                    "compute_input": nothing,
-                    "compute_infer": total.document(),
-                    "compute_output": nothing,
-                }
-                for size, total in sorted(self.batches.items())
-            ],
+            "batch_stats": [{"batch_size": size, **_compute(total)} for size, total in sorted(self.batches.items())],
         }
+
+
+def _compute(total: Total) -> dict[str, dict[str, int]]:
+    nothing = {"count": total.count, "ns": 0}
+    return {"compute_input": nothing, "compute_infer": total.document(), "compute_output": nothing}
