@@ -11,6 +11,7 @@ from ran_deploy.profiling.fold import cost_kernels, fold, group_cost
 from ran_deploy.profiling.graph import Graph
 from ran_deploy.profiling.measure import Measured, measure
 from ran_deploy.profiling.result import ProfileOptions, ProfileResult
+from ran_deploy.runtime.archive import ARCHIVE_SUFFIX
 from ran_deploy.runtime.open import open_engine
 
 _DISTURBED = 1.3
@@ -100,6 +101,11 @@ def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
         raise UsageError(
             f"{path} is a checkpoint; profiles are made of .onnx files and plans.",
             fix="Export it with: ran-deploy export",
+        )
+    if path.suffix == ARCHIVE_SUFFIX:
+        raise UsageError(
+            f"{path} is an archive; profiles are made of .onnx files and plans.",
+            fix="Give the engine that it was packaged from, or take it out: an archive is a ZIP file.",
         )
     if plot is not None:
         from ran_deploy.profiling.plot import check_plot

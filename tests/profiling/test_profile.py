@@ -50,6 +50,7 @@ def test_options_out_of_range(options: Any) -> None:
     [
         ("no.onnx", {}, "does not exist"),
         ("weights.safetensors", {}, "is a checkpoint"),
+        ("model.ran", {}, "is an archive"),
         ("model.xyz", {}, "ends in '.xyz'"),
         ("no.onnx", {"trace": Path("trace.txt")}, r"ends in \.json"),
         ("no.onnx", {"trace": Path("/dev/null/trace.json")}, "cannot be written"),
