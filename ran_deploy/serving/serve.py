@@ -4,8 +4,8 @@ import asyncio
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
-from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.errors import UsageError
 from ran_deploy.optional import require
 from ran_deploy.runtime.open import Runtime
@@ -31,7 +31,7 @@ def serve(
     runtime: Runtime = "auto",
     trust: bool = False,
     fallback: bool = False,
-    cuda_backend: CudaBackend = "cuda-python",
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python",
     max_body_mb: float = 32,
     max_pixels: int = 16 * MIB,
     max_connections: int = 512,
