@@ -398,3 +398,56 @@ def test_options_out_of_range_are_refused() -> None:
     for options in ({"max_batch": 0}, {"queue": 0}, {"concurrency": 0}):
         with pytest.raises(UsageError, match="expected at least 1"):
             Batcher(Computing(), **{"max_batch": 1, "max_delay_s": 0, "queue": 1, **options})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_whatever_happens_each_request_ends_as_it_should(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+
+    async def body() -> None:
+        concurrency, ahead = int(rng.integers(1, 4)), int(rng.integers(0, 2))
+        bench = Bench().open(queue=12, concurrency=concurrency, ahead=ahead)
+        asked: dict[asyncio.Task[Logits], tuple[int, ...]] = {}
+        cancelled: set[asyncio.Task[Logits]] = set()
+        running: list[int] = []
+        known, value = 0, 0
+        for _ in range(200):
+            running += range(known, len(bench.computing.batches))
+            known = len(bench.computing.batches)
+            assert len(running) <= concurrency + ahead
+            assert bench.batcher.depth <= 12
+            step = rng.integers(5)
+            if step < 2:
+                values = tuple((value + place) % 256 for place in range(rng.integers(1, 10)))
+                value += len(values)
+                late = bench.clock.now() + float(rng.exponential(3 * DELAY)) if rng.random() < 0.3 else None
+                asked[await bench.ask(*values, deadline=late)] = values
+            elif step == 2 and running:
+                error = RuntimeError("out of luck") if rng.random() < 0.2 else None
+                await bench.computing.end(running.pop(int(rng.integers(len(running)))), error)
+            elif step == 3:
+                await bench.clock.advance(float(rng.exponential(DELAY)))
+            elif asked and rng.random() < 0.2:
+                task = list(asked)[int(rng.integers(len(asked)))]
+                if not task.done() and task.cancel():
+                    cancelled.add(task)
+                await settle()
+        draining = asyncio.ensure_future(bench.batcher.drain())
+        await settle()
+        while not draining.done():
+            running += range(known, len(bench.computing.batches))
+            known = len(bench.computing.batches)
+            await bench.computing.end(running.pop())
+        assert all(len(batch) <= 4 for batch in bench.computing.batches)
+        assert bench.batcher.depth == 0
+        assert not bench.clock.waiting
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        for (task, values), outcome in zip(asked.items(), outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                assert isinstance(outcome, RuntimeError | DeadlineError | QueueFullError | asyncio.CancelledError)
+                assert isinstance(outcome, asyncio.CancelledError) == (task in cancelled)
+            else:
+                np.testing.assert_array_equal(outcome, logits_of(*values))
+        assert len(bench.seen.answers) + len(bench.seen.failures) == len(asked)
+
+    asyncio.run(body())
