@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ran_deploy.arch.attention import Attended, AttentionModule
+from ran_deploy.data.contract import MASK_PREFIX
 from ran_deploy.manifest import DYNAMIC, TensorSpec
 
 
@@ -30,7 +31,7 @@ def mask_names(network: nn.Module) -> tuple[str, ...]:
         if isinstance(module, AttentionModule):
             place, stage = (place + 1, stage) if module.channels == width else (1, stage + 1)
             width = module.channels
-            names.append(f"mask_stage{stage}_{place}")
+            names.append(f"{MASK_PREFIX}{stage}_{place}")
     return tuple(names)
 
 

@@ -8,6 +8,8 @@ from ran_deploy.manifest import DYNAMIC, Contract, Preprocessing, TensorSpec
 InputKind = Literal["uint8", "float32-nchw"]
 INPUT_NAME = "images"
 OUTPUT_NAME = "logits"
+MASK_PREFIX = "mask_stage"
+"""How the names of the attention masks begin, such as "mask_stage2_1" for the first module of the second stage."""
 
 
 def make_contract(info: DatasetInfo, labels: tuple[str, ...], kind: InputKind = "uint8") -> Contract:
@@ -23,3 +25,9 @@ def make_contract(info: DatasetInfo, labels: tuple[str, ...], kind: InputKind = 
         preprocessing=Preprocessing(resize=info.resize, size=size, mean=info.mean, std=info.std),
         labels=labels,
     )
+
+
+def mask_place(name: str) -> tuple[int, int]:
+    """Return stage and module, counted from 1, of a mask's name: (2, 1) for "mask_stage2_1"."""
+    stage, module = name.removeprefix(MASK_PREFIX).split("_")
+    return int(stage), int(module)

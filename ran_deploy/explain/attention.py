@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ran_deploy.data.contract import mask_place
 from ran_deploy.data.dataset import Images
 from ran_deploy.data.decode import decode_image
 from ran_deploy.data.preprocess import load_image, to_engine_input, to_model_size
@@ -115,15 +116,10 @@ def _most_telling(before: Map, mask: Map, after: Map) -> ChannelView:
     return ChannelView(channel=channel, before=before[channel], mask=mask[channel], after=after[channel])
 
 
-def stage_of(name: str) -> int:
-    """Return the stage of a mask's name: 2 for "mask_stage2_1"."""
-    return int(name.removeprefix("mask_stage").split("_")[0])
-
-
 def by_stage(modules: Sequence[ModuleView]) -> dict[int, tuple[ModuleView, ...]]:
     """Return the modules of each stage, in order."""
     stages: dict[int, tuple[ModuleView, ...]] = {}
     for module in modules:
-        stage = stage_of(module.name)
+        stage, _ = mask_place(module.name)
         stages[stage] = (*stages.get(stage, ()), module)
     return stages

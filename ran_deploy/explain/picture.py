@@ -71,7 +71,7 @@ def overlay(view: Images, mask: Map) -> npt.NDArray[np.float32]:
     smooth = Image.fromarray(_stretched(mask)).resize((side, side), Image.Resampling.BICUBIC)
     colours = mpl.colormaps[_MASK_COLOURS](np.clip(np.asarray(smooth), 0, 1))[..., :3]
     grey = view.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32) / 255
-    return (_OVERLAY * colours + (1 - _OVERLAY) * grey[..., None]).astype(np.float32)
+    return np.asarray(_OVERLAY * colours + (1 - _OVERLAY) * grey[..., None], np.float32)
 
 
 def _stretched(values: Map) -> Map:
@@ -110,11 +110,11 @@ class _Sheet:
             last = modules[-1]
             if (channel := last.channel) is None:
                 continue
-            scale = {"vmin": float(channel.before.min()), "vmax": float(max(channel.before.max(), channel.after.max()))}
+            scale = (float(channel.before.min()), float(max(channel.before.max(), channel.after.max())))
             caption = f"{channel.mask.min():.2f} – {channel.mask.max():.2f}"
-            self._tile(self._left[f"{last.name} T"], top, channel.before, f"channel {channel.channel}", **scale)
-            self._tile(self._left[f"{last.name} M"], top, channel.mask, caption, cmap=_MASK_COLOURS)
-            self._tile(self._left[f"{last.name} H"], top, channel.after, "", **scale)
+            self._tile(self._left[f"{last.name} T"], top, channel.before, f"channel {channel.channel}", scale=scale)
+            self._tile(self._left[f"{last.name} M"], top, channel.mask, caption, colours=_MASK_COLOURS)
+            self._tile(self._left[f"{last.name} H"], top, channel.after, "", scale=scale)
 
     def draw_head(self, title: str, image: ImageAttention) -> None:
         """Name the columns, and say below what the colours mean."""
@@ -138,13 +138,21 @@ class _Sheet:
         for place, text in enumerate(notes):
             self._text(_EDGE, self.height - 0.34 + 0.17 * place, text, size=7.5, ha="left", color="#555555")
 
-    def _tile(self, left: float, top: float, values: Any, caption: str, *, bold: bool = False, **options: Any) -> None:
+    def _tile(
+        self,
+        left: float,
+        top: float,
+        values: npt.NDArray[Any],
+        caption: str,
+        *,
+        bold: bool = False,
+        colours: str = _FEATURE_COLOURS,
+        scale: tuple[float | None, float | None] = (None, None),
+    ) -> None:
         axes = self.figure.add_axes(
             (left / self.width, 1 - (top + _TILE) / self.height, _TILE / self.width, _TILE / self.height)
         )
-        if np.ndim(values) == 2:
-            options.setdefault("cmap", _FEATURE_COLOURS)
-        axes.imshow(values, interpolation="nearest", **options)
+        axes.imshow(values, interpolation="nearest", cmap=colours, vmin=scale[0], vmax=scale[1])
         axes.set_axis_off()
         weight = "bold" if bold else "normal"
         self._text(left + _TILE / 2, top + _TILE + 0.13, caption, size=8 if bold else 6.5, weight=weight)

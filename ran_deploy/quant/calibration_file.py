@@ -14,6 +14,7 @@ from typing import Any, Literal
 import onnx
 
 from ran_deploy.config import read_json, to_mapping
+from ran_deploy.data.contract import MASK_PREFIX
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file, sha256_bytes, write_text
 from ran_deploy.manifest import Manifest, Parent, Preprocessing
@@ -115,9 +116,11 @@ class CalibrationFile:
             UsageError: The file is about other activations than these, or about other values than the model's.
         """
         made_by = _makers(model)
+        bounded = _bounded(model)
+        observed = tuple(value for value in float_values(model) if value not in bounded)
         for what, values, mine in (
             ("activations", tuple(activations), self.amax),
-            ("values", float_values(model), self.maxima),
+            ("values", observed, self.maxima),
         ):
             if odd := sorted({made_by[value] for value in values} ^ set(mine)):
                 raise UsageError(
@@ -126,7 +129,7 @@ class CalibrationFile:
                     fix=_ON_IMAGES,
                 )
         return Ranges(
-            maxima={value: self.maxima[made_by[value]] for value in float_values(model)},
+            maxima={value: self.maxima[made_by[value]] for value in observed} | bounded,
             amax={value: self.amax[made_by[value]] for value in activations},
         )
 
@@ -180,7 +183,7 @@ def save_calibration_file(
         images=images,
         method=dict(method),
         amax={made_by[name]: value for name, value in ranges.amax.items()},
-        maxima={made_by[name]: value for name, value in ranges.maxima.items()},
+        maxima={made_by[name]: value for name, value in ranges.maxima.items() if name not in _bounded(model)},
         versions=dict(versions),
     )
     content = replace(content, content_sha256=content.digest())
@@ -200,6 +203,11 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     if not content.content_sha256:
         raise IntegrityError(f"{path} lacks the digest of its content.", fix=_ON_IMAGES)
     return content
+
+
+def _bounded(model: onnx.ModelProto) -> dict[str, float]:
+    """Return the bounds of masks among the outputs: means of what a sigmoid gave, which need not be observed."""
+    return {value.name: 1.0 for value in model.graph.output if value.name.startswith(MASK_PREFIX)}
 
 
 def _makers(model: onnx.ModelProto) -> dict[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from ran_deploy.data.contract import MASK_PREFIX
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import DYNAMIC, Contract, TensorSpec
@@ -56,7 +57,7 @@ def onnx_contract(model: onnx.ModelProto) -> Contract:
 
 def _is_mask(port: Port) -> bool:
     """Whether an output is one that ``export --with-masks`` adds."""
-    return port.name.startswith("mask_stage") and port.dtype == "float32" and len(port.shape) == 3
+    return port.name.startswith(MASK_PREFIX) and port.dtype == "float32" and len(port.shape) == 3
 
 
 def _mask(port: Port) -> TensorSpec:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ran_deploy.data.contract import mask_place
 from ran_deploy.data.preprocess import load_bytes, to_engine_input
 from ran_deploy.errors import GateError
 from ran_deploy.runtime.open import Runtime, open_engine
@@ -127,11 +128,11 @@ def _picture(name: str, mask: npt.NDArray[np.float32]) -> MaskPicture:
         levels = np.rint((mask - least) * (255 / (most - least))).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(levels).save(buffer, "PNG", optimize=True)
-    stage, module = name.removeprefix("mask_stage").split("_")
+    stage, module = mask_place(name)
     return MaskPicture(
         name=name,
-        stage=int(stage),
-        module=int(module),
+        stage=stage,
+        module=module,
         height=mask.shape[0],
         width=mask.shape[1],
         least=least,

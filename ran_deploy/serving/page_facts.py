@@ -12,9 +12,8 @@ def models_document(host: ModelHost) -> list[dict[str, Any]]:
     """Return each model with its versions, oldest first: state, reason, and what is known of it where it is ready."""
     models: dict[str, list[dict[str, Any]]] = {}
     for status in host.models():
-        version = {"version": status.version, "state": status.state, "reason": status.reason, "facts": None}
-        if status.state == "ready":
-            version["facts"] = _facts(host.metadata(status.name, status.version))
+        facts = _facts(host.metadata(status.name, status.version)) if status.state == "ready" else None
+        version = {"version": status.version, "state": status.state, "reason": status.reason, "facts": facts}
         models.setdefault(status.name, []).append(version)
     return [{"name": name, "versions": versions} for name, versions in models.items()]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 
@@ -13,9 +14,10 @@ from ran_deploy.cli.app import run
 from ran_deploy.config import to_mapping
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
+from ran_deploy.data.probes import generated_images
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import sha256_bytes, sha256_file
-from ran_deploy.manifest import Parent, manifest_path, read_manifest
+from ran_deploy.manifest import Parent, TensorSpec, manifest_path, read_manifest
 from ran_deploy.quant import int8_gate
 from ran_deploy.quant.calibrate import Ranges
 from ran_deploy.quant.calibration import require_shipped
@@ -26,6 +28,7 @@ from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.quantize import QuantizeResult
 from ran_deploy.quant.ranges import float_values
 from ran_deploy.resources import shipped_weights
+from ran_deploy.runtime.open import open_engine
 from tests.quant.small import publish_model, small_model
 
 CHECKPOINT = Parent(role="checkpoint", name="small.safetensors", sha256="5" * 64)
@@ -169,6 +172,25 @@ def test_another_graph_is_refused(file: Path, tmp_path: Path) -> None:
     other = publish_model(model, tmp_path / "other.onnx", parents=(CHECKPOINT,))
     with pytest.raises(UsageError, match=r"other \w+ than the model's; 2 differ"):
         by_file(other, file)
+
+
+def test_masks_among_the_outputs_need_no_range(source: Path, file: Path, tmp_path: Path) -> None:
+    model = small_model()
+    axes = onnx.numpy_helper.from_array(np.array([1]), "channels")
+    model.graph.initializer.append(axes)
+    model.graph.node.append(
+        onnx.helper.make_node("ReduceMean", ["soft", "channels"], ["mask_stage1_1"], name="masks", keepdims=0)
+    )
+    sides = ["batch", 32, 32]
+    model.graph.output.append(onnx.helper.make_tensor_value_info("mask_stage1_1", onnx.TensorProto.FLOAT, sides))
+    mask = TensorSpec(name="mask_stage1_1", dtype="float32", shape=(-1, 32, 32), layout="NHW")
+    contract = replace(make_contract(dataset_info("cifar10"), dataset_info("cifar10").labels), masks=(mask,))
+    masked = publish_model(model, tmp_path / "masked.onnx", contract=contract, parents=(CHECKPOINT,))
+    images = generated_images(2, 32)
+    with open_engine(by_file(masked, file).path) as session, open_engine(masked) as full:
+        _, found = session.run_with_masks(images)
+        _, expected = full.run_with_masks(images)
+    assert np.allclose(found["mask_stage1_1"], expected["mask_stage1_1"], atol=0.05)
 
 
 def test_other_preprocessing_is_refused(file: Path, tmp_path: Path) -> None:
