@@ -54,6 +54,26 @@ class Layout:
         return self.slots * self.slot_bytes
 
 
+class SharedMemory:
+    """A file without a name, which lives in memory where the system can do that; empty at first."""
+
+    def __init__(self) -> None:
+        if hasattr(os, "memfd_create"):
+            self.descriptor = os.memfd_create("ran-deploy")
+        else:
+            with tempfile.TemporaryFile() as file:
+                self.descriptor = os.dup(file.fileno())
+
+    def enlarged(self, size: int) -> int:
+        """Give it so many bytes, and return its descriptor."""
+        os.ftruncate(self.descriptor, size)
+        return self.descriptor
+
+    def close(self) -> None:
+        """Close the descriptor; what is mapped stays."""
+        os.close(self.descriptor)
+
+
 class Slots:
     """The shared memory, seen as arrays.
 
@@ -77,14 +97,6 @@ class Slots:
         layout = self._layout
         offset = slot * layout.slot_bytes + layout.images_bytes
         return np.ndarray((count, layout.classes), np.float32, self._memory, offset)
-
-
-def create_memory() -> int:
-    """Return the descriptor of an empty file without a name, which lives in memory where the system can do that."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("ran-deploy")
-    with tempfile.TemporaryFile() as file:
-        return os.dup(file.fileno())
 
 
 def _aligned(size: int) -> int:

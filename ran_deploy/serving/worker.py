@@ -1,6 +1,7 @@
 """One worker process as the host sees it, from its start to its end."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import subprocess
@@ -20,7 +21,7 @@ from ran_deploy.errors import RanDeployError
 from ran_deploy.runtime.session import Logits
 from ran_deploy.serving.engine import EngineFacts
 from ran_deploy.serving.frames import Frame, Kind, Unpacker, pack, revive
-from ran_deploy.serving.slots import Layout, Slots, create_memory
+from ran_deploy.serving.slots import Layout, SharedMemory, Slots
 from ran_deploy.serving.spec import ModelSpec
 
 SLOTS = 2
@@ -78,19 +79,40 @@ class Worker(asyncio.Protocol):
         Raises:
             RanDeployError: The engine cannot be opened or run, or the process ended before it could say so.
         """
-        ours, theirs = socket.socketpair()
-        memory = create_memory()
         try:
-            with theirs:
-                process = _spawn(theirs.fileno(), memory)
-            loop = asyncio.get_running_loop()
-            _, worker = await loop.create_unix_connection(lambda: cls(process, on_end), sock=ours)
+            ours, theirs = socket.socketpair()
+            with ours, theirs, contextlib.closing(SharedMemory()) as memory:
+                process = _spawn(theirs.fileno(), memory.descriptor)
+                theirs.close()  # the end of the process is the end of the stream then
+                try:
+                    # The connection closes its own descriptor.
+                    return await cls._meet(process, ours.dup(), order, memory, on_end)
+                except BaseException:
+                    process.kill()
+                    await asyncio.to_thread(process.wait)
+                    raise
+        except OSError as error:
+            raise RanDeployError(
+                f"A worker process cannot be started: {error.strerror or error}.",
+                fix="Free memory, processes or open files, or serve with fewer workers.",
+            ) from error
+
+    @classmethod
+    async def _meet(
+        cls,
+        process: "subprocess.Popen[bytes]",
+        channel: socket.socket,
+        order: Order,
+        memory: SharedMemory,
+        on_end: Callable[[], None],
+    ) -> Self:
+        loop = asyncio.get_running_loop()
+        _, worker = await loop.create_unix_connection(lambda: cls(process, on_end), sock=channel)
+        try:
             await worker._open(order, memory)
         except BaseException:
-            ours.close()
+            worker._transport.abort()
             raise
-        finally:
-            os.close(memory)
         return worker
 
     @property
@@ -128,20 +150,13 @@ class Worker(asyncio.Protocol):
         self._transport.close()
         return await asyncio.to_thread(_wait, self._process)
 
-    async def _open(self, order: Order, memory: int) -> None:
+    async def _open(self, order: Order, memory: SharedMemory) -> None:
         body = {"spec": to_mapping(order.spec), "threads": order.threads}
         self._transport.write(pack(Frame(Kind.OPEN, body=body)))
-        try:
-            frame = await self._ready
-        except BaseException:
-            self._transport.abort()
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
-            raise
-        self.facts = from_mapping(EngineFacts, frame.body, where="a worker's answer", error=RanDeployError)
+        answer = (await self._ready).body
+        self.facts = from_mapping(EngineFacts, answer, where="a worker's answer", error=RanDeployError)
         layout = Layout.of(self.facts.contract, slots=SLOTS, max_batch=order.max_batch)
-        os.ftruncate(memory, layout.total_bytes)
-        self._slots = Slots(memory, layout)
+        self._slots = Slots(memory.enlarged(layout.total_bytes), layout)
         self._transport.write(pack(Frame(Kind.MEMORY, body=to_mapping(layout))))
         self.alive = True
 

@@ -1,17 +1,14 @@
-import os
-
 import numpy as np
 
-from ran_deploy.serving.slots import Layout, Slots, create_memory
+from ran_deploy.serving.slots import Layout, SharedMemory, Slots
 
 LAYOUT = Layout(slots=2, max_batch=3, dtype="float32", image=(3, 5, 5), classes=7)
 
 
 def test_what_one_side_writes_the_other_reads_and_slots_do_not_touch() -> None:
-    descriptor = create_memory()
-    os.ftruncate(descriptor, LAYOUT.total_bytes)
-    mine, theirs = Slots(descriptor, LAYOUT), Slots(descriptor, LAYOUT)
-    os.close(descriptor)
+    memory = SharedMemory()
+    mine, theirs = Slots(memory.enlarged(LAYOUT.total_bytes), LAYOUT), Slots(memory.descriptor, LAYOUT)
+    memory.close()
     rng = np.random.default_rng(3)
     images = [rng.normal(size=(3, 3, 5, 5)).astype(np.float32) for _ in range(2)]
     logits = [rng.normal(size=(3, 7)).astype(np.float32) for _ in range(2)]

@@ -53,6 +53,12 @@ def test_a_worker_that_ends_before_its_engine_is_open_is_an_error(
         asyncio.run(Worker.start(order(tmp_path / "absent.onnx")))
 
 
+def test_a_process_that_cannot_be_started_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "absent"))
+    with pytest.raises(RanDeployError, match="A worker process cannot be started: No such file"):
+        asyncio.run(Worker.start(order(tmp_path / "absent.onnx")))
+
+
 def test_a_worker_that_is_cancelled_while_it_starts_leaves_no_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
