@@ -31,6 +31,8 @@ class _Seat:
         self.ended = asyncio.Event()
         self.failures = 0
         """In a row, without a good batch between."""
+        self.trouble = ""
+        """Why nobody could be found for it, the last time."""
         self.given_up = ""
         """Why the place stays empty."""
 
@@ -156,7 +158,7 @@ class WorkerPool:
         """Replace the worker of a place whenever it ends, until it has failed too often in a row."""
         while not seat.given_up:
             await seat.ended.wait()
-            reason = "could not be started again"
+            reason = seat.trouble
             if seat.worker is not None:
                 worker, seat.worker = seat.worker, None
                 reason = f"ended with status {await worker.close()}"
@@ -177,7 +179,8 @@ class WorkerPool:
             await self._seat_worker(seat)
         except IntegrityError as error:
             seat.given_up = error.message
-        except RanDeployError:
+        except Exception as error:  # whatever it is: the watch goes on
+            seat.trouble = f"could not be started again ({str(error).rstrip('.')})"
             seat.ended.set()
 
     def _change(self) -> None:

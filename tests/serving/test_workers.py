@@ -299,7 +299,7 @@ def test_workers_that_keep_dying_are_given_up(
         await until(lambda: len(script.workers) == 2)
         waiting = await ask(pool)
         await script.workers[1].die()
-        with pytest.raises(UnavailableError, match="could not be started again, after 3 failures in a row"):
+        with pytest.raises(UnavailableError, match=r"could not be started again \(no memory\), after 3 failures in a row"):
             await waiting[0]
         assert "3 failures" in pool.failure
         with pytest.raises(UnavailableError):
