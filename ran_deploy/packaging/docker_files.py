@@ -31,8 +31,11 @@ def dockerfile_text(base: str, engines: Sequence[str], *, port: int, grpc_port: 
     command += ["--host", "0.0.0.0", "--port", str(port), "--grpc-port", str(grpc_port)]  # noqa: S104  # a container's
     if runtime != "auto":
         command += ["--runtime", runtime]
-    ready = f"http://127.0.0.1:{port}/v2/health/ready"
-    probe = ["python", "-c", f"import urllib.request; urllib.request.urlopen('{ready}', timeout=3)"]
+    # Not urllib, which would send the request to a proxy that the environment names.
+    probe = (
+        f"import http.client, sys; c = http.client.HTTPConnection('127.0.0.1', {port}, timeout=3); "
+        "c.request('GET', '/v2/health/ready'); sys.exit(c.getresponse().status != 200)"
+    )
     gpu = "\n    NVIDIA_VISIBLE_DEVICES=all \\\n    NVIDIA_DRIVER_CAPABILITIES=compute,utility \\" if on_gpu else ""
     run = " --gpus all" if on_gpu else ""
     return f"""\
@@ -44,7 +47,8 @@ FROM {base}
 
 ENV PYTHONDONTWRITEBYTECODE=1 \\
     PYTHONUNBUFFERED=1 \\{gpu}
-    PYTHONPATH=/app
+    PYTHONPATH=/app \\
+    RAN_DEPLOY_CACHE=/tmp/ran-deploy
 
 WORKDIR /app
 COPY requirements.txt ./
@@ -56,7 +60,7 @@ USER {USER_ID}:{USER_ID}
 EXPOSE {port} {grpc_port}
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=4s --start-period=60s --retries=3 \\
-  CMD {json.dumps(probe)}
+  CMD {json.dumps(["python", "-c", probe])}
 ENTRYPOINT {json.dumps(command)}
 """
 
