@@ -33,9 +33,11 @@ class GrpcService:
         self._grpc = require("grpc", "gRPC")
         require("tritonclient.grpc", "gRPC")
         from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped]
+        from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
         from tritonclient.grpc import service_pb2  # type: ignore[import-untyped]
 
         self._messages: Any = service_pb2
+        self._unreadable: type[Exception] = DecodeError
         self._parse = ParseDict
 
     def handler(self) -> Any:
@@ -56,23 +58,21 @@ class GrpcService:
         methods = {
             name: self._grpc.unary_unary_rpc_method_handler(
                 self._guarded(name, work),
-                request_deserializer=getattr(self._messages, f"{name}Request").FromString,
                 response_serializer=getattr(self._messages, f"{name}Response").SerializeToString,
             )
             for name, work in unary.items()
         }
         methods["ModelStreamInfer"] = self._grpc.stream_stream_rpc_method_handler(
             self._stream,
-            request_deserializer=self._messages.ModelInferRequest.FromString,
             response_serializer=self._messages.ModelStreamInferResponse.SerializeToString,
         )
         return self._grpc.method_handlers_generic_handler(_NAME, methods)
 
     def _guarded(self, name: str, work: Handler) -> Handler:
-        async def call(request: Any, context: Any) -> Any:
+        async def call(data: bytes, context: Any) -> Any:
             begun, code = time.perf_counter(), "OK"
             try:
-                return await work(request, context)
+                return await work(self._read(f"{name}Request", data), context)
             except Exception as error:
                 code = grpc_code(error)
                 if code == "INTERNAL":
@@ -83,6 +83,17 @@ class GrpcService:
             return await context.abort(getattr(self._grpc.StatusCode, code), told(failure))
 
         return call
+
+    def _read(self, name: str, data: bytes) -> Any:
+        """Return a message; gRPC would call bytes that are none an internal error, and log a traceback of each.
+
+        Raises:
+            UsageError: The bytes are no such message.
+        """
+        try:
+            return getattr(self._messages, name).FromString(data)
+        except self._unreadable as error:
+            raise UsageError(f"The {len(data)} bytes of the call are no {name}.") from error
 
     async def _live(self, _request: Any, _context: Any) -> Any:
         return self._messages.ServerLiveResponse(live=self._host.live())
@@ -138,16 +149,19 @@ class GrpcService:
             outputs = await self._service.infer(model, call, at_most_s=context.time_remaining())
             return fill_response(self._messages.ModelInferResponse(), model.name, model.version, call, outputs)
 
-    async def _stream(self, requests: AsyncIterator[Any], context: Any) -> AsyncIterator[Any]:
+    async def _stream(self, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[Any]:
         """Answer a stream's requests in their order; one that fails does not end the stream."""
-        async for request in requests:
+        async for data in requests:
+            name = ""
             try:
+                request = self._read("ModelInferRequest", data)
+                name = request.id
                 yield self._messages.ModelStreamInferResponse(infer_response=await self._infer(request, context))
             except Exception as error:
                 if grpc_code(error) == "INTERNAL":
                     _LOG.exception("failed inside: gRPC ModelStreamInfer")
                 response = self._messages.ModelStreamInferResponse(error_message=told(error))
-                response.infer_response.id = request.id
+                response.infer_response.id = name
                 yield response
 
     def _admitted(self) -> contextlib.AbstractContextManager[None]:
