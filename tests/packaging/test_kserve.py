@@ -91,7 +91,13 @@ def test_a_service_on_the_cpu(engine: Path, tmp_path: Path) -> None:
 
 def test_a_service_on_gpus(tmp_path: Path) -> None:
     plan = plan_engine(tmp_path / "Att92_FP16.plan")
-    options = {"gpus": 2, "max_replicas": 4, "triton_version": "25.08-py3", "protocol": "grpc-v2", "namespace": "prod"}
+    options: dict[str, Any] = {
+        "gpus": 2,
+        "max_replicas": 4,
+        "triton_version": "25.08-py3",
+        "protocol": "grpc-v2",
+        "namespace": "prod",
+    }
     _, text = made(plan, tmp_path / "out", **options)
     check_fields(text)
     assert text.count('nvidia.com/gpu: "2"') == 2
