@@ -106,6 +106,7 @@ def _lines(serving: "Serving") -> list[str]:
         runs = f"{model.info.runtime}, {model.info.precision}, {model.info.device}"
         address = f"{where.http}/v2/models/{model.name}/versions/{model.version}"
         lines.append(f"serving {model.name} version {model.version} ({runs}): {address}{grpc}")
+    lines.append(f"to try images in a browser: {where.http}/")
     if not where.loopback:
         lines.append("warning: other machines can reach this server, and nothing here asks who they are.")
     return lines

@@ -129,7 +129,8 @@ def test_ctrl_c_of_a_terminal_is_code_130(engine: Path) -> None:
     for line, version in zip(lines, "12", strict=False):
         assert line.startswith(f"serving two version {version} (onnxruntime, ")
         assert line.endswith(f": {at}/v2/models/two/versions/{version}")
-    assert lines[2].startswith("warning: other machines can reach this server")
+    assert lines[2] == f"to try images in a browser: {at}/"
+    assert lines[3].startswith("warning: other machines can reach this server")
     assert "interrupted" in lines[-1]
     assert "Traceback" not in stderr
 
