@@ -144,6 +144,10 @@ class Worker(asyncio.Protocol):
         self._transport.write(pack(Frame(Kind.RUN, slot, len(images))))
         return await answer
 
+    def kill(self) -> None:
+        """End the process at once, as if it had died."""
+        self._process.kill()
+
     async def close(self) -> int:
         """Let the process free its engine and end, kill it if it does not, and return its exit status."""
         self.alive = False

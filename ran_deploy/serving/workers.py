@@ -95,7 +95,9 @@ class WorkerPool:
         return self._known_facts()
 
     async def run(self, images: npt.NDArray[Any]) -> Logits:
-        """Compute a batch on the least busy worker; one that dies of it, or meanwhile, is replaced by another.
+        """Compute a batch on the least busy worker; when one dies of it, or meanwhile, on another.
+
+        A worker whose engine fails is replaced: after a fault on a GPU, for one, all its batches would fail.
 
         Raises:
             UnavailableError: Two workers died of the batch, or no worker is left.
@@ -108,10 +110,15 @@ class WorkerPool:
                 logits = await worker.run(images)
             except WorkerLostError as lost:
                 tries += lost.computing
+            except RanDeployError as error:
+                if error.exit_code == RanDeployError.exit_code:
+                    worker.kill()
+                raise
             else:
                 seat.failures = 0
-                self._change()  # it has room again
                 return logits
+            finally:
+                self._change()  # it has room again, or is gone
         raise UnavailableError(
             f"{_TRIES} worker processes ended while they computed this batch.", fix="Look into the service's log."
         )

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ran_deploy.errors import IntegrityError, RanDeployError
+from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Logits, SessionInfo
 from ran_deploy.serving import workers as workers_module
@@ -176,6 +176,7 @@ class Scripted:
     def __init__(self, sha256: str, on_end: Callable[[], None]) -> None:
         self.facts = facts_of(sha256)
         self.alive = True
+        self.killed = False
         self.pid = 0
         self._on_end = on_end
         self._asked: list[asyncio.Future[Logits]] = []
@@ -192,9 +193,15 @@ class Scripted:
         self._asked.append(asyncio.get_running_loop().create_future())
         return await self._asked[-1]
 
-    async def answer(self) -> None:
-        self._asked.pop(0).set_result(np.zeros((1, 3), np.float32))
+    async def answer(self, error: RanDeployError | None = None) -> None:
+        if error is None:
+            self._asked.pop(0).set_result(np.zeros((1, 3), np.float32))
+        else:
+            self._asked.pop(0).set_exception(error)
         await settle()
+
+    def kill(self) -> None:
+        self.killed = True
 
     async def close(self) -> int:
         self.alive = False
@@ -299,7 +306,9 @@ def test_workers_that_keep_dying_are_given_up(
         await until(lambda: len(script.workers) == 2)
         waiting = await ask(pool)
         await script.workers[1].die()
-        with pytest.raises(UnavailableError, match=r"could not be started again \(no memory\), after 3 failures in a row"):
+        with pytest.raises(
+            UnavailableError, match=r"could not be started again \(no memory\), after 3 failures in a row"
+        ):
             await waiting[0]
         assert "3 failures" in pool.failure
         with pytest.raises(UnavailableError):
@@ -309,6 +318,33 @@ def test_workers_that_keep_dying_are_given_up(
     asyncio.run(body())
     assert (seen.started, seen.lost) == (2, 2)
     assert [record.getMessage() for record in caplog.records] == ["worker lost"] * 3 + ["worker given up"]
+
+
+def test_a_worker_whose_engine_fails_is_replaced_and_others_wait_for_it_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script = Script(monkeypatch, "a", "a")
+
+    async def body() -> None:
+        pool = await scripted_pool()
+        refused, broken, waiting = await ask(pool, 3)
+        await script.workers[0].answer(UsageError("of another shape"))
+        with pytest.raises(UsageError):
+            await refused
+        assert not script.workers[0].killed, "the request was at fault"
+        assert script.workers[0].load == 2, "the third has the room that the first left"
+        await script.workers[0].answer(RanDeployError("an illegal address"))
+        with pytest.raises(RanDeployError, match="illegal address"):
+            await broken
+        assert script.workers[0].killed
+        await script.workers[0].die()
+        await until(lambda: len(script.workers) == 2)
+        await settle()
+        await script.workers[1].answer()
+        await waiting
+        await pool.close()
+
+    asyncio.run(body())
 
 
 def test_a_good_batch_makes_up_for_earlier_failures(monkeypatch: pytest.MonkeyPatch) -> None:
