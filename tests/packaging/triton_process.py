@@ -35,7 +35,7 @@ def triton(environment: Path, repository: Path) -> Iterator[Server]:
     Raises:
         TritonFailedError: It ended instead.
     """
-    ports = _free_ports(3)
+    ports = free_ports(3)
     command = ["bash", str(RUN), str(environment), str(repository), *map(str, ports)]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
@@ -65,7 +65,8 @@ def triton(environment: Path, repository: Path) -> Iterator[Server]:
         process.stdout.close()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of this machine that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:
