@@ -35,7 +35,9 @@ def start_log(stream: TextIO, kind: LogFormat, level: LogLevel) -> logging.Handl
     """Write the log of ran_deploy and of the libraries that serve to ``stream``; :func:`stop_log` ends that."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(kind))
-    for name, least in (("ran_deploy", level), ("uvicorn", "warning"), ("grpc", "warning")):
+    # The libraries warn of each client that speaks no HTTP, as often as it likes.
+    library = "warning" if level == "debug" else "error"
+    for name, least in (("ran_deploy", level), ("uvicorn", library), ("grpc", library)):
         logger = logging.getLogger(name)
         logger.addHandler(handler)
         logger.setLevel(least.upper())
