@@ -18,6 +18,7 @@ from ran_deploy.packaging.record import RECORD, read_record
 from ran_deploy.packaging.result import Finding, PackageResult
 from ran_deploy.packaging.triton_options import TritonOptions
 from ran_deploy.resources import models_folder
+from tests.explain.masked import save_masked
 from tests.packaging.engines import contract, onnx_engine, plan_engine
 
 pytest.importorskip("tritonclient.grpc", reason="Triton's schema comes with tritonclient")
@@ -139,6 +140,18 @@ def test_a_fixed_batch(tmp_path: Path) -> None:
     assert (warmup.batch_size, list(warmup.inputs["images"].dims)) == (1, [4, 32, 32, 3])
     raw = np.fromfile(tmp_path / "out/m/warmup/batch4.raw", np.uint8).reshape(4, 32, 32, 3)
     assert len({image.tobytes() for image in raw}) == 4, "four different images"
+
+
+def test_masks_are_further_outputs(tmp_path: Path) -> None:
+    result, config = made(save_masked(tmp_path / "masked.onnx"), tmp_path / "out")
+    assert result.findings == ()
+    found = {output.name: (list(output.dims), output.label_filename) for output in config.output}
+    assert found == {
+        "logits": ([3], "labels.txt"),
+        "mask_stage1_1": ([8, 8], ""),
+        "mask_stage1_2": ([8, 8], ""),
+        "mask_stage2_1": ([4, 4], ""),
+    }
 
 
 def test_several_models_in_one_repository(engine: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from ran_deploy.packaging.package import package
 from ran_deploy.packaging.triton_options import TritonOptions
 from ran_deploy.resources import models_folder
 from ran_deploy.runtime.open import open_engine
+from tests.explain.masked import save_masked
 from tests.packaging.engines import contract, onnx_engine
 from tests.packaging.triton_process import Server, TritonFailedError, triton
 
@@ -42,6 +43,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "1": onnx_engine(folder / "small.onnx"),
         "2": onnx_engine(folder / "better.onnx", bias=1.0),
         "fixed": onnx_engine(folder / "fixed.onnx", batch=4),
+        "masked": save_masked(folder / "masked.onnx"),
     }
 
 
@@ -53,7 +55,7 @@ def started(
     import tritonclient.http as module  # type: ignore[import-untyped]
 
     repository = tmp_path_factory.mktemp("served") / "models"
-    package([engines["1"], engines["fixed"]], repository, format="triton", triton=PYTHON)
+    package([engines["1"], engines["fixed"], engines["masked"]], repository, format="triton", triton=PYTHON)
     package([engines["2"]], repository, format="triton", name="small", version=2)
     with triton(ENVIRONMENT, repository) as ready:
         with module.InferenceServerClient(ready.http) as opened:
@@ -135,6 +137,22 @@ def test_a_fixed_batch(client: tuple[Any, Any], engines: dict[str, Path], images
     np.testing.assert_allclose(logits, expected(engines["fixed"], images[:4]), rtol=0, atol=ATOL)
 
 
+def test_masks_come_where_they_are_asked_for(client: tuple[Any, Any], engines: dict[str, Path]) -> None:
+    module, _ = client
+    small = np.random.default_rng(4).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    with open_engine(engines["masked"], threads=1) as session:
+        logits, masks = session.run_with_masks(small)
+    everything = ask(client, small, model="masked")
+    np.testing.assert_allclose(everything.as_numpy("logits"), logits, rtol=0, atol=ATOL)
+    for name, mask in masks.items():
+        np.testing.assert_allclose(everything.as_numpy(name), mask, rtol=0, atol=ATOL)
+    one = ask(client, small, model="masked", outputs=[module.InferRequestedOutput("mask_stage2_1")])
+    np.testing.assert_allclose(one.as_numpy("mask_stage2_1"), masks["mask_stage2_1"], rtol=0, atol=ATOL)
+    assert one.as_numpy("logits") is None
+    only = ask(client, small, model="masked", outputs=[module.InferRequestedOutput("logits")])
+    np.testing.assert_allclose(only.as_numpy("logits"), logits, rtol=0, atol=ATOL)
+
+
 def test_the_labels_are_the_contracts(client: tuple[Any, Any], engines: dict[str, Path], images: Images) -> None:
     module, _ = client
     wanted = module.InferRequestedOutput("logits", class_count=1)
@@ -158,7 +176,7 @@ def test_what_does_not_fit_is_refused_and_the_server_goes_on(
 
 
 def test_the_models_were_warmed_up_with_every_size(started: tuple[Server, dict[str, list[int]]]) -> None:
-    assert started[1] == {"small 1": [1, 64], "small 2": [1, 64], "fixed 1": [1]}
+    assert started[1] == {"small 1": [1, 64], "small 2": [1, 64], "fixed 1": [1], "masked 1": [1, 64]}
 
 
 def test_an_engine_that_was_changed_is_never_loaded(engines: dict[str, Path], tmp_path: Path) -> None:
