@@ -57,4 +57,5 @@ def _lines(result: "QuantizeResult") -> Iterator[str]:
             f"(95% interval {low:+.2f} to {high:+.2f})"
         )
         yield f"gate       {accuracy['gate']['summary']}"
-    yield f"next       ran-deploy build --onnx {result.path}"
+    masks = bool(result.manifest.contract.masks)  # a plan does not carry them
+    yield f"next       ran-deploy {f'explain --engine {result.path} IMAGE' if masks else f'build --onnx {result.path}'}"
