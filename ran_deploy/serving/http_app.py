@@ -38,7 +38,10 @@ def make_app(service: Service, limits: HttpLimits, pages: Sequence[BaseRoute] = 
         pages: More routes, such as the page for people.
     """
     endpoints = _Endpoints(service)
-    routes: list[BaseRoute] = [
+    models = ("/v2/models/{model}", "/v2/models/{model}/versions/{version}")
+    routes: list[BaseRoute] = [  # in the order in which they are tried
+        *(Route(f"{model}/infer", endpoints.infer, methods=["POST"]) for model in models),
+        *(Route(f"{model}/classify", endpoints.classify, methods=["POST"]) for model in models),
         Route("/v2", endpoints.server),
         Route("/v2/health/live", endpoints.live),
         Route("/v2/health/ready", endpoints.ready),
@@ -48,14 +51,12 @@ def make_app(service: Service, limits: HttpLimits, pages: Sequence[BaseRoute] = 
         Route("/v2/repository/models/{model}/unload", endpoints.unload, methods=["POST"]),
         Route("/metrics", endpoints.metrics),
     ]
-    for model in ("/v2/models/{model}", "/v2/models/{model}/versions/{version}"):
+    for model in models:
         routes += [
             Route(model, endpoints.model),
             Route(f"{model}/ready", endpoints.model_ready),
             Route(f"{model}/config", endpoints.config),
             Route(f"{model}/stats", endpoints.statistics),
-            Route(f"{model}/infer", endpoints.infer, methods=["POST"]),
-            Route(f"{model}/classify", endpoints.classify, methods=["POST"]),
         ]
     router = Router([*routes, *pages], redirect_slashes=False, default=_nothing)
     return Front(router, service, limits)

@@ -82,6 +82,7 @@ class Listener:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # any client on this machine could then say that it is another
             timeout_keep_alive=round(self._limits.idle_s),
         )
         self._http = _HttpServer(config)
