@@ -148,14 +148,14 @@ class Fuzzer:
 
     def _message(self, rng: Random) -> str:
         raw = bytes(self.size * self.size * 3)
-        message = service_pb2.ModelInferRequest(model_name=rng.choice((self.model, self.model, "", "../x", "é")))
-        tensor = message.inputs.add(name=rng.choice(("images", "images", "", "x" * 3000)))
-        tensor.datatype = rng.choice(("UINT8", "UINT8", "FP32", ""))
+        message = service_pb2.ModelInferRequest(model_name=rng.choice((*[self.model] * 12, "", "../x", "é")))
+        tensor = message.inputs.add(name=rng.choice((*["images"] * 12, "", "x" * 3000)))
+        tensor.datatype = rng.choice((*["UINT8"] * 12, "FP32", ""))
         sides = (1, self.size, self.size, 3, 0, -1, 2**62, 2**32)
         good = [1, self.size, self.size, 3]
-        tensor.shape.extend(good if rng.random() < 0.6 else [rng.choice(sides) for _ in range(rng.randint(0, 10))])
-        for _ in range(rng.choice((0, 1, 1, 1, 2))):
-            message.raw_input_contents.append(raw[: rng.choice((len(raw), len(raw), 0, rng.randrange(len(raw))))])
+        tensor.shape.extend(good if rng.random() < 0.8 else [rng.choice(sides) for _ in range(rng.randint(0, 10))])
+        for _ in range(rng.choice((0, 1, 1, 1, 1, 1, 1, 2))):
+            message.raw_input_contents.append(raw[: rng.choice((*[len(raw)] * 6, 0, rng.randrange(len(raw))))])
         if rng.random() < 0.3:
             tensor.contents.uint_contents.extend([rng.choice((7, 300))] * rng.choice((0, len(raw))))
         if rng.random() < 0.3:
