@@ -26,6 +26,8 @@ _OVERLAY = 0.62
 # In inches.
 _TILE, _GAP, _GROUP_GAP, _CAPTION, _EDGE = 0.98, 0.05, 0.24, 0.2, 0.16
 _HEAD, _FOOT = 0.98, 0.52
+_LONGEST = 11
+"""Characters of a label that fit below its image."""
 
 
 def check_picture(path: Path) -> None:
@@ -102,7 +104,7 @@ class _Sheet:
         """Draw one image, its masks and its features."""
         top = _HEAD + row * (_TILE + _CAPTION + _GAP)
         best = image.top[0]
-        self._tile(_EDGE, top, image.view, f"{best.label} {100 * best.probability:.0f}%", bold=True)
+        self._tile(_EDGE, top, image.view, f"{_short(best.label)} {100 * best.probability:.0f}%", bold=True)
         for modules in by_stage(image.modules).values():
             for module in modules:
                 caption = f"{module.mask.min():.2f} – {module.mask.max():.2f}"
@@ -158,7 +160,9 @@ class _Sheet:
         self._text(left + _TILE / 2, top + _TILE + 0.13, caption, size=8 if bold else 6.5, weight=weight)
 
     def _text(self, left: float, top: float, text: str, *, size: float, ha: str = "center", **style: Any) -> None:
-        self.figure.text(left / self.width, 1 - top / self.height, text, fontsize=size, ha=ha, va="baseline", **style)
+        # Labels and file names may hold what matplotlib takes for formulas.
+        style |= {"fontsize": size, "ha": ha, "va": "baseline", "parse_math": False}
+        self.figure.text(left / self.width, 1 - top / self.height, text, **style)
 
     def _line(self, left: float, right: float, top: float) -> None:
         from matplotlib.lines import Line2D
@@ -167,6 +171,10 @@ class _Sheet:
         self.figure.add_artist(
             Line2D((left / self.width, right / self.width), (height, height), color="#888888", lw=0.8)
         )
+
+
+def _short(label: str) -> str:
+    return label if len(label) <= _LONGEST else f"{label[: _LONGEST - 1]}…"
 
 
 def _columns(modules: Sequence[ModuleView]) -> list[str]:

@@ -20,7 +20,7 @@ def _image(*, features: bool) -> ImageAttention:
         ModuleView(name=name, mask=RAMP, channel=channel if features else None)
         for name in ("mask_stage1_1", "mask_stage1_2", "mask_stage2_1")
     )
-    guess = Guess(label="ship <b>$x_2$", index=0, probability=0.9)
+    guess = Guess(label="ship <b>$\\frac{$ " * 9, index=0, probability=0.9)
     return ImageAttention(file=Path("a.png"), view=np.full((48, 48, 3), 128, np.uint8), top=(guess,), modules=modules)
 
 
