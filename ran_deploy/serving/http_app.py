@@ -141,6 +141,7 @@ class _Endpoints:
             top = _top(request.query_params.get("top", str(_TOP)))
             image = await read_body(request)
             found = await unless_gone(request, self._service.classify(model, image, top))
+        times_s = {"decode": found.decode_s, "queue": found.queue_s, "compute": found.infer_s - found.queue_s}
         return JSONResponse(
             {
                 "schema": "ran-deploy.classify/v1",
@@ -151,8 +152,7 @@ class _Endpoints:
                     {"label": guess.label, "index": guess.index, "probability": guess.probability}
                     for guess in found.predictions[0]
                 ],
-                "decode_ms": round(1000 * found.decode_s, 3),
-                "infer_ms": round(1000 * found.infer_s, 3),
+                "times_ms": {name: round(1000 * seconds, 3) for name, seconds in times_s.items()},
             }
         )
 

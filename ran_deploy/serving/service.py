@@ -121,7 +121,7 @@ class Service:
         if not versions:
             await self.host.load(name)  # says that there is none
         for status in versions:
-            change = self.host.reload if status.state == "ready" else self.host.load
+            change = self.host.reload if status.state in ("ready", "unavailable") else self.host.load
             await change(name, status.version)
 
     async def unload(self, name: str) -> None:

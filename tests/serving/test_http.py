@@ -141,6 +141,7 @@ def test_image_files_are_classified_as_predict_does(server: Running, tmp_path: P
     assert status == 200
     assert (answer["schema"], answer["model_version"]) == ("ran-deploy.classify/v1", "2")
     (expected,) = predict(save_means(tmp_path / "double.onnx", gain=2.0), [image], top=2).predictions
+    assert list(answer["times_ms"]) == ["decode", "queue", "compute"]
     assert answer["top"] == [
         {"label": guess.label, "index": guess.index, "probability": pytest.approx(guess.probability)}
         for guess in expected.top
