@@ -26,6 +26,7 @@ _EXTRAS = {
     "pyarrow": "parquet",
     "pyarrow.parquet": "parquet",
     "ray": "ray",
+    "ray.data": "ray",
     "modelopt.onnx.quantization": "modelopt",
 }
 

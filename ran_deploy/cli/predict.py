@@ -47,6 +47,17 @@ def predict_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="With --out: throw an unfinished run away instead of going on with it.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="With --out: compute in a pool of Ray actors; the result is the same. 'local' starts a Ray on this "
+            "machine; else the address of a running one.",
+        ),
+    ] = None,
+    ray_workers: Annotated[
+        int | None, typer.Option(help="With --ray: number of actors; else as many as there is room for.")
+    ] = None,
     batch: BatchSize = 64,
     threads: Threads = None,
     trust: Trust = False,
@@ -69,10 +80,27 @@ def predict_command(
         "cuda_backend": cuda_backend,
     }
     if out is not None:
-        written = predict_to_file(engine, files, out, logits=logits, strict=strict, restart=restart, **common)
+        written = predict_to_file(
+            engine,
+            files,
+            out,
+            logits=logits,
+            strict=strict,
+            restart=restart,
+            ray=ray,
+            ray_workers=ray_workers,
+            **common,
+        )
         _report(written, as_json=as_json)
         return
-    for name, given in (("--logits", logits), ("--strict", strict), ("--restart", restart)):
+    only_there = {
+        "--logits": logits,
+        "--strict": strict,
+        "--restart": restart,
+        "--ray": ray is not None,
+        "--ray-workers": ray_workers is not None,
+    }
+    for name, given in only_there.items():
         if given:
             raise UsageError(f"{name} is for predictions in a file.", fix="Name the file with --out.")
     result = predict(engine, files, **common)

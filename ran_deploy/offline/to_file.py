@@ -17,6 +17,7 @@ from ran_deploy.manifest import manifest_path
 from ran_deploy.offline.inputs import Inputs, Survey
 from ran_deploy.offline.options import EngineChoice, RowOptions
 from ran_deploy.offline.parts import Parts, claimed_parts, remove_left_over
+from ran_deploy.offline.ray_pool import Pool, ray_run
 from ran_deploy.offline.record import Identity, PredictionsRecord, finished, identify
 from ran_deploy.offline.rows import SCHEMA, write_parquet
 from ran_deploy.offline.run import Run, local_run
@@ -52,6 +53,8 @@ def predict_to_file(
     logits: bool = False,
     strict: bool = False,
     restart: bool = False,
+    ray: str | None = None,
+    ray_workers: int | None = None,
     threads: int | None = None,
     trust: bool = False,
     fallback: bool = False,
@@ -74,6 +77,9 @@ def predict_to_file(
         logits: Keep the logits too.
         strict: End at the first image that cannot be read; else it gets a row with an error.
         restart: Throw away an unfinished run, of these or of other inputs, instead of going on with it.
+        ray: Compute in a pool of Ray actors: "local" starts a Ray on this machine, anything else is the address of a
+            running one, whose machines must see the same files under the same names. The result is the same.
+        ray_workers: Number of actors; None: as many as there are CPUs, or GPUs if the engine needs one, for.
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open an engine without a manifest.
         fallback: Run the ``.onnx`` file beside a plan that cannot run here.
@@ -93,11 +99,16 @@ def predict_to_file(
     choice = EngineChoice(
         engine=engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
     )
+    if ray is None and ray_workers is not None:
+        raise UsageError(
+            "--ray-workers is the size of a pool of Ray actors.", fix="Say where by --ray, such as --ray local."
+        )
+    pool = None if ray is None else Pool(address=ray, workers=ray_workers)
     _check_format(out)
     inputs = Inputs(files)
-    survey = inputs.survey(apart_from=out)
+    survey = inputs.survey(apart_from=out, count=pool is not None)
     require_writable(out)
-    with local_run(choice, inputs, options) as run:
+    with _opened(choice, inputs, options, survey, pool) as run:
         identity = identify(run.info, choice, options, survey.digest)
         record = finished(out, identity.key)
         if record is not None:
@@ -116,6 +127,14 @@ def predict_to_file(
             record = _publish(out, Path(engine), inputs, identity, parts)
             parts.remove()
     return _result(out, record, started_s, resumed=resumed)
+
+
+def _opened(
+    choice: EngineChoice, inputs: Inputs, options: RowOptions, survey: Survey, pool: Pool | None
+) -> contextlib.AbstractContextManager[Run]:
+    if pool is None:
+        return local_run(choice, inputs, options)
+    return ray_run(choice, inputs, options, survey.images or 0, pool)
 
 
 def _check_format(out: Path) -> None:
