@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
@@ -76,6 +77,11 @@ def serve(
         MissingError: A package is missing; see the extra "serve".
         RanDeployError: An engine cannot be opened, as :func:`~ran_deploy.runtime.open.open_engine` says.
     """
+    if threading.current_thread() is not threading.main_thread():
+        raise UsageError(
+            "serve was called in a thread, which gets no signals and could not be stopped.",
+            fix="Call it in the main thread, or use ran_deploy.serving.server.Listener on an event loop of yours.",
+        )
     specs = [
         engine
         if isinstance(engine, ModelSpec)

@@ -51,7 +51,8 @@ class Listener:
         """
         listener = bind(host, port)
         try:
-            bound = None if grpc_port is None else await self._start_grpc(host, grpc_port)
+            address = listener.getsockname()[0]  # a name could stand for several
+            bound = None if grpc_port is None else await self._start_grpc(address, grpc_port)
             await self._start_http(listener)
         except BaseException:
             listener.close()
@@ -59,7 +60,7 @@ class Listener:
             raise
         return Addresses(
             http=f"http://{joined(*listener.getsockname()[:2])}",
-            grpc=None if bound is None else joined(listener.getsockname()[0], bound),
+            grpc=None if bound is None else joined(address, bound),
             loopback=is_loopback(listener),
         )
 

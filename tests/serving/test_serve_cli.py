@@ -11,6 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 
 import ran_deploy
 from ran_deploy.cli.app import run
+from ran_deploy.errors import UsageError
 from tests.serving.front import means, pixels, save_means
 
 
@@ -153,6 +155,11 @@ def test_a_drain_that_is_too_short_is_code_1(engine: Path) -> None:
         code, stderr = server.end()
     assert code == 1
     assert "1 accepted request(s) were not answered within 0.05 s" in stderr
+
+
+def test_it_belongs_into_the_main_thread(engine: Path) -> None:
+    with ThreadPoolExecutor() as threads, pytest.raises(UsageError, match="no signals"):
+        threads.submit(ran_deploy.serve, [engine]).result()
 
 
 @pytest.mark.parametrize("option", ["--port", "--grpc-port"])
