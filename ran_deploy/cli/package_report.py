@@ -12,20 +12,16 @@ from ran_deploy.errors import GateError, UsageError
 if TYPE_CHECKING:
     from ran_deploy.packaging.result import Finding, PackageResult
 
+_UNBATCHED = {None: "", 0: ", requests as they come"}
+
 
 def report(result: "PackageResult", *, as_json: bool) -> None:
     """Print a package that was made."""
     total = sum(file.size_bytes for file in result.files)
-    lines = [f"{result.path}  {result.format} package, {len(result.files)} files, {total / 1e6:.1f} MB"]
+    lines = [f"{result.path}  {result.format} package, {len(result.files)} files, {total / 1e6:.2f} MB"]
     for model in result.models:
         versions = ", ".join(f"{version.version}: {version.engine}" for version in model.versions)
-        batch = (
-            ""
-            if model.max_batch is None
-            else f", batches up to {model.max_batch}"
-            if model.max_batch
-            else ", unbatched"
-        )
+        batch = _UNBATCHED.get(model.max_batch, f", batches up to {model.max_batch}")
         lines.append(f"{model.name}  {model.backend}{batch}; version {versions}")
     for finding in result.findings or ():
         note(f"warning: {finding.file}, {finding.field}: {finding.message}")

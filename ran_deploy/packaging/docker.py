@@ -86,7 +86,7 @@ def package_docker(
     on_gpu = any(source.kind == "plan" for source in sources)
     if on_gpu and options.runtime != "auto":
         raise UsageError(f"--runtime {options.runtime} is for .onnx engines, but there is a plan.", fix="Leave it out.")
-    pins = pin(_requirements(sources, options), fix="Run: pip install 'ran-deploy[cpu,serve]', for plans also [gpu].")
+    pins = pin(_requirements(sources, options), fix=f"Run: pip install 'ran-deploy[{_extras(sources, options)}]'")
     base = options.base_image or _base_image()
     files = [f"{model}{source.path.suffix}" for model, source in zip(names, sources, strict=True)]
     models = tuple(_record(model, source) for model, source in zip(names, sources, strict=True))
@@ -125,6 +125,13 @@ def _requirements(sources: tuple[EngineSource, ...], options: DockerOptions) -> 
                 )
             found += [library, *_CUDA]
     return found
+
+
+def _extras(sources: tuple[EngineSource, ...], options: DockerOptions) -> str:
+    """The extras of ran-deploy that bring what is to be pinned."""
+    runtime = "openvino" if options.runtime.startswith("openvino") else "cpu"
+    found = [(runtime,) if source.flavour is None else (source.flavour, "gpu") for source in sources]
+    return ",".join(dict.fromkeys(["serve", *(extra for extras in found for extra in extras)]))
 
 
 def _base_image() -> str:

@@ -52,7 +52,9 @@ class ModelView:
         return Finding(severity="warning", rule=rule, file=place, field=field, message=message, fix=fix)
 
     def _place(self, file: Path | None) -> str:
-        return (file or self.folder / CONFIG).relative_to(self.repository).as_posix()
+        place = file or self.folder / CONFIG
+        # A configuration may name a file anywhere.
+        return (place.relative_to(self.repository) if place.is_relative_to(self.repository) else place).as_posix()
 
 
 def read_config(text: str) -> Any:

@@ -186,6 +186,14 @@ def test_a_machine_without_the_service(engine: Path, tmp_path: Path, monkeypatch
     monkeypatch.setattr(docker, "pin", missing)
     with pytest.raises(MissingError) as caught:
         made(engine, tmp_path / "out")
-    assert "pip install" in caught.value.fix
+    assert caught.value.fix == "Run: pip install 'ran-deploy[serve,cpu]'"
+    with pytest.raises(MissingError) as caught:
+        made(engine, tmp_path / "out", runtime="openvino")
+    assert caught.value.fix == "Run: pip install 'ran-deploy[serve,openvino]'"
+    plan = plan_engine(tmp_path / "a.plan")
+    monkeypatch.setattr(docker, "versions", lambda name: {})
+    with pytest.raises(MissingError) as caught:
+        made(plan, tmp_path / "out")
+    assert caught.value.fix == "Run: pip install 'ran-deploy[serve,tensorrt,gpu]'"
     assert manifest_path(engine).exists()
     assert not (tmp_path / "out").exists()

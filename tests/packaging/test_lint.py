@@ -341,6 +341,17 @@ def test_a_model_that_is_no_classifier_is_not_compared(repository: Path, tmp_pat
     assert [(finding.severity, finding.rule) for finding in findings] == [("warning", "engine"), ("warning", "hash")]
 
 
+def test_files_elsewhere_are_named_and_not_followed_blindly(repository: Path, tmp_path: Path) -> None:
+    shutil.copytree(repository, tmp_path / "models")
+    (tmp_path / "labels").write_text("one\n")
+    model = tmp_path / "models" / "small"
+    edit('"labels.txt"', f'"{tmp_path / "labels"}"')(model)
+    edit('"model.onnx"', '"../../../model.onnx"')(model)
+    (finding,) = found_in(tmp_path / "models")
+    assert (finding.rule, finding.file) == ("labels", str(tmp_path / "labels"))
+    assert "has 1 lines" in finding.message
+
+
 def test_what_is_no_repository(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is not a folder"):
         lint_repository(tmp_path / "absent")
