@@ -181,7 +181,7 @@ def test_masks_among_the_outputs_need_no_range(source: Path, file: Path, tmp_pat
     model.graph.node.append(
         onnx.helper.make_node("ReduceMean", ["soft", "channels"], ["mask_stage1_1"], name="masks", keepdims=0)
     )
-    sides = ["batch", 32, 32]
+    sides: list[str | int] = ["batch", 32, 32]
     model.graph.output.append(onnx.helper.make_tensor_value_info("mask_stage1_1", onnx.TensorProto.FLOAT, sides))
     mask = TensorSpec(name="mask_stage1_1", dtype="float32", shape=(-1, 32, 32), layout="NHW")
     contract = replace(make_contract(dataset_info("cifar10"), dataset_info("cifar10").labels), masks=(mask,))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ran_deploy.serving.spec import ModelSpec
+from ran_deploy.serving.spec import HostOptions, ModelSpec
 from tests.explain.masked import save_masked
 from tests.serving.browser import NAMES, Browser, find_browser
 from tests.serving.front import Running, running, save_means
@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("page")
     masked = ModelSpec(name="masked", path=save_masked(folder / "masked.onnx", labels=STRANGE))
     plain = [ModelSpec(name="plain", path=save_means(folder / f"plain{n}.onnx", gain=n / 100)) for n in (1, 9)]
-    with running(masked, *plain) as server:
+    with running(masked, *plain, options=HostOptions(workers=0, max_pixels=50_000)) as server:
         yield server
 
 
@@ -37,6 +37,7 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 @pytest.fixture
 def browser(chromium: Browser) -> Iterator[Browser]:
+    chromium.open("about:blank")  # the last page can complain no more
     chromium.complaints.clear()
     yield chromium
     assert chromium.complaints == []
@@ -91,6 +92,29 @@ def test_labels_are_text_and_never_markup(server: Running, browser: Browser, red
     assert browser.evaluate("document.querySelectorAll('#top img').length") == 0
 
 
+def test_an_image_is_dropped(server: Running, browser: Browser) -> None:
+    browser.open(server.addresses.http)
+    browser.wait_for("document.body.dataset.state === 'ready'")
+    browser.evaluate(
+        "fetch('page/samples/frog').then((answer) => answer.blob()).then((blob) => {"
+        "const dataTransfer = new DataTransfer();"
+        "dataTransfer.items.add(new File([blob], 'frog.jpg', {type: 'image/jpeg'}));"
+        "document.dispatchEvent(new DragEvent('drop', {dataTransfer})); })"
+    )
+    browser.wait_for(ANSWERED)
+    assert browser.evaluate("document.getElementById('view').ariaLabel") == "The image frog.jpg"
+
+
+def test_a_format_that_only_the_browser_reads_is_converted(server: Running, browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "blue.bmp"
+    Image.new("RGB", (20, 20), (0, 0, 255)).save(path)
+    browser.open(server.addresses.http)
+    browser.wait_for("document.body.dataset.state === 'ready'")
+    browser.choose_file("#file", path)
+    browser.wait_for(ANSWERED)
+    assert text(browser, "#top .label") == "blue"
+
+
 def test_a_mask_is_chosen_by_keyboard(server: Running, browser: Browser) -> None:
     browser.open(f"{server.addresses.http}/?sample=frog")
     browser.wait_for(ANSWERED)
@@ -136,6 +160,17 @@ def test_what_is_no_image_is_said(server: Running, browser: Browser, tmp_path: P
     browser.choose_file("#file", path)
     browser.wait_for("document.body.dataset.state === 'failed'")
     assert "not an image" in text(browser, "#status")
+
+
+def test_what_the_server_refuses_is_said(server: Running, chromium: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (300, 300)).save(path)
+    chromium.open(server.addresses.http)
+    chromium.wait_for("document.body.dataset.state === 'ready'")
+    chromium.choose_file("#file", path)
+    chromium.wait_for("document.body.dataset.state === 'failed'")
+    assert "300×300 pixels" in text(chromium, "#status")
+    assert chromium.evaluate("document.getElementById('status').className") == "problem"
 
 
 @pytest.mark.parametrize("width", [360, 1280])
