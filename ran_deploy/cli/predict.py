@@ -112,6 +112,10 @@ def predict_command(
     emit(result, "predict/v1", as_json=as_json, lines=table(("file", "class", "probability"), rows))
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def _name(file: Path, member: str | None) -> str:
     return str(file) if member is None else f"{file}: {member}"
 
@@ -122,9 +126,9 @@ def _report(result: "PredictToFileResult", *, as_json: bool) -> None:
         note(f"{result.path} has the predictions for the same engine, inputs and options already; it is unchanged")
     else:
         new = record.images - result.resumed
-        note(f"{new} images in {result.elapsed_s:.1f} s, {result.images_per_s:.0f} images/s")
+        note(f"{_count(new, 'image')} in {result.elapsed_s:.1f} s, {result.images_per_s:.0f} images/s")
     if record.errors:
-        note(f"{record.errors} images could not be read; the column error says why")
-    errors = f", {record.errors} of them errors" if record.errors else ""
-    line = f"{result.path}  {record.images} rows{errors}, {record.size_bytes / 1e6:.1f} MB"
+        note(f"{_count(record.errors, 'image')} could not be read; the column error says why")
+    errors = f", {record.errors} without a prediction" if record.errors else ""
+    line = f"{result.path}  {_count(record.images, 'row')}{errors}, {record.size_bytes / 1e6:.1f} MB"
     emit(result, "predict-to-file/v1", as_json=as_json, lines=[line])

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session
@@ -18,7 +18,7 @@ class EngineChoice:
     trust: bool = False
     fallback: bool = False
     runtime: Runtime = "auto"
-    cuda_backend: CudaBackend = "cuda-python"
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python"
 
     def open(self) -> Session:
         """Open it. Raises as :func:`~ran_deploy.runtime.open.open_engine`."""

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.offline.inputs import Inputs
 from ran_deploy.offline.options import EngineChoice, RowOptions
 from ran_deploy.offline.stream import predict_items
@@ -45,7 +45,7 @@ def predict(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
-    cuda_backend: CudaBackend = "cuda-python",
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python",
 ) -> PredictResult:
     """Classify images and return the answers; :func:`~ran_deploy.offline.to_file.predict_to_file` is for many.
 

@@ -4,8 +4,10 @@ import contextlib
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,6 +20,8 @@ from ran_deploy.optional import require
 LOCAL = "local"
 """The address that starts a Ray on this machine for the time of the run."""
 _PURPOSE = "ran-deploy predict --ray"
+_FIX = "Give the address of a running Ray, or --ray local to start one on this machine."
+_CONNECT_S = 10.0
 _OBJECT_STORE_BYTES = 256 << 20
 """What travels is numbers and rows, never pixels."""
 _LOOPBACK_ONLY = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -54,17 +58,21 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
                 "object_store_memory": _OBJECT_STORE_BYTES,
                 "_temp_dir": folder,
             }
+        else:
+            _check_reachable(address)
         stack.enter_context(_environment(environment))
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))  # Ray prints what happens to its workers
         ray = require("ray", _PURPOSE)
         require("ray.data", _PURPOSE)
+        if ray.is_initialized():
+            raise UsageError("This process is connected to a Ray already.", fix="Call ray.shutdown() before.")
         stack.callback(ray.shutdown)
         try:
             ray.init(address=address, **options)
         except Exception as error:  # it raises nearly anything, Exception itself included
             raise UsageError(
                 f"Ray at {address!r} cannot be used: {' '.join(str(error).split()):.300}",
-                fix="Give the address of a running Ray, or --ray local to start one on this machine.",
+                fix=_FIX,
             ) from error
         if address == LOCAL and not ipaddress.ip_address(ray.util.get_node_ip_address()).is_loopback:
             raise UsageError(
@@ -72,6 +80,17 @@ def connected(address: str, cpus: int) -> Iterator[ModuleType]:
                 fix=f"Set {_LOOPBACK_ONLY}=0 before Ray is imported, or use the command line.",
             )
         yield ray
+
+
+def _check_reachable(address: str) -> None:
+    """Fail in seconds where nobody listens; Ray itself takes minutes for it."""
+    match = re.fullmatch(r"(?:ray://)?\[?([^\[\]]+)\]?:(\d{1,5})", address)
+    if match is None:  # "auto" and the like
+        return
+    try:
+        socket.create_connection((match[1], int(match[2])), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"Nobody answers at {address!r}: {error}.", fix=_FIX) from error
 
 
 @contextlib.contextmanager

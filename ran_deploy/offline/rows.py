@@ -1,5 +1,6 @@
 """A prediction as a row: the same columns in JSON lines and in Parquet."""
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -11,8 +12,10 @@ from ran_deploy.optional import require
 
 SCHEMA = "ran-deploy.predictions/v1"
 """Name and version of the columns."""
-_GROUP_ROWS = 16_384
-"""Rows of a Parquet row group, and so those held at once."""
+_PART_ROWS = 2048
+"""Rows held as Python's objects, which take ten times as much memory as Arrow's."""
+_GROUP_PARTS = 8
+"""How many times as many make up a row group of a Parquet file."""
 
 
 def row_line(prediction: Prediction, *, logits: bool) -> bytes:
@@ -66,16 +69,12 @@ def write_parquet(lines: Iterable[bytes], path: Path, facts: Mapping[str, str], 
         metadata={f"ran-deploy.{name}": value for name, value in facts.items()},
     )
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for rows in _groups(lines):
-            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+        parts = (pa.Table.from_pylist(rows, schema=schema) for rows in _parts(lines))
+        while group := list(itertools.islice(parts, _GROUP_PARTS)):
+            writer.write_table(pa.concat_tables(group).combine_chunks())
 
 
-def _groups(lines: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:
-    rows: list[dict[str, Any]] = []
-    for line in lines:
-        rows.append(json.loads(line))
-        if len(rows) == _GROUP_ROWS:
-            yield rows
-            rows = []
-    if rows:
+def _parts(lines: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:
+    rest = iter(lines)
+    while rows := [json.loads(line) for line in itertools.islice(rest, _PART_ROWS)]:
         yield rows

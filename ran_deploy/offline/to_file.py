@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ran_deploy.config import to_mapping
-from ran_deploy.cuda.open import CudaBackend
-from ran_deploy.errors import RanDeployError, UsageError
+from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.files import atomic_paths, require_writable, sha256_file
 from ran_deploy.manifest import manifest_path
 from ran_deploy.offline.inputs import Inputs, Survey
@@ -59,7 +59,7 @@ def predict_to_file(
     trust: bool = False,
     fallback: bool = False,
     runtime: Runtime = "auto",
-    cuda_backend: CudaBackend = "cuda-python",
+    cuda_backend: Literal["cuda-python", "pycuda"] = "cuda-python",
 ) -> PredictToFileResult:
     """Classify any number of images and write one row for each, in order, to a Parquet file or JSON lines.
 
@@ -113,9 +113,11 @@ def predict_to_file(
         record = finished(out, identity.key)
         if record is not None:
             remove_left_over(out, identity)
+            _accept(record.errors, options)
             return _result(out, record, started_s, reused=True)
         with claimed_parts(out, identity, restart=restart) as parts:
             resumed = parts.done
+            _accept(parts.errors, options)
             _compute(run, parts, survey)
             if parts.done == 0:
                 raise inputs.nothing()
@@ -142,6 +144,15 @@ def _check_format(out: Path) -> None:
         raise UsageError(f"The file to write is {out}; its name must end in {' or '.join(FORMATS)}.")
     if out.suffix == ".parquet":
         require("pyarrow", f"Writing {out}")
+
+
+def _accept(errors: int, options: RowOptions) -> None:
+    """Make sure that a strict run does not take over what one that is not has left."""
+    if errors and options.strict:
+        raise IntegrityError(
+            f"{errors} of the images that an earlier run has done could not be read.",
+            fix="Leave --strict out and look into the column error.",
+        )
 
 
 def _compute(run: Run, parts: Parts, survey: Survey) -> None:

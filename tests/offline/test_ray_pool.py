@@ -1,6 +1,7 @@
 """On Ray the result is the same, though a worker be killed."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ran_deploy.cli.app import run
 from ran_deploy.errors import MissingError, UsageError
 from ran_deploy.offline.options import EngineChoice, RowOptions
+from ran_deploy.offline.ray_connection import connected
 from ran_deploy.offline.ray_unit import Unit, UnitPredictor
 from ran_deploy.offline.to_file import predict_to_file
 from tests.offline.conftest import MakeFolder
@@ -60,6 +62,16 @@ def test_options_of_the_pool(engine: Path, make_folder: MakeFolder, tmp_path: Pa
         predict_to_file(engine, [folder], tmp_path / "p.jsonl", ray_workers=2)
     assert "--ray" in caught.value.fix
     assert run(["predict", "--engine", str(engine), str(folder), "--ray", "local"]) == 2
+
+
+@pytest.mark.parametrize("scheme", ["", "ray://"])
+def test_an_address_where_nobody_listens(scheme: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"{scheme}127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(UsageError, match="Nobody answers at") as caught, connected(address, 1):
+            pass
+    assert "--ray local" in caught.value.fix
 
 
 @pytest.mark.slow

@@ -215,6 +215,18 @@ def test_strict_ends_the_run_and_keeps_what_is_done(
     assert run(command) == 0
     assert "2 images were done before" in capsys.readouterr().err
     assert [bool(row["error"]) for row in rows(out)] == [False, False, False, True, False, False]
+    assert run([*command, "--strict"]) == 5, "what is there already is no better"
+    assert "1 of the images that an earlier run has done could not be read" in capsys.readouterr().err
+
+
+def test_strict_does_not_go_on_after_a_run_that_was_not(
+    engine: Path, make_folder: MakeFolder, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder(8, damaged=(1,))
+    unfinished(engine, folder, out, monkeypatch)
+    with pytest.raises(IntegrityError, match="1 of the images that an earlier run has done"):
+        predict_to_file(engine, [folder], out, batch=2, strict=True)
+    assert predict_to_file(engine, [folder], out, batch=2).resumed == 4
 
 
 def test_a_failure_before_the_first_chunk_leaves_nothing(tmp_path: Path, make_folder: MakeFolder, out: Path) -> None:
