@@ -17,7 +17,6 @@ from ran_deploy.packaging.docker import DockerOptions
 from ran_deploy.packaging.package import package
 from ran_deploy.runtime.open import open_engine
 from tests.packaging.test_docker import DIGEST, instructions
-from tests.packaging.triton_process import free_ports
 
 grpc_client = pytest.importorskip("tritonclient.grpc", reason="the service needs ran-deploy[serve]")
 for module in ("starlette", "uvicorn", "httptools", "prometheus_client"):
@@ -26,13 +25,13 @@ for module in ("starlette", "uvicorn", "httptools", "prometheus_client"):
 
 def test_the_copied_service_answers_and_ends_in_order(engine: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    port, grpc_port = free_ports(2)
-    options = DockerOptions(base_image=DIGEST, port=port, grpc_port=grpc_port)
-    package([engine], out, format="docker", docker=options)
+    package([engine], out, format="docker", docker=DockerOptions(base_image=DIGEST, port=8765, grpc_port=8766))
     found = dict(instructions((out / "Dockerfile").read_text()))
     health = [sys.executable, *json.loads(found["HEALTHCHECK"].partition("CMD ")[2])[1:]]
+    assert "8765" in health[2]
     command = [sys.executable, *json.loads(found["ENTRYPOINT"])[1:], "--json"]
     command = [word.replace("/engines/", f"{out}/engines/").replace("0.0.0.0", "127.0.0.1") for word in command]
+    command = ["0" if word in ("8765", "8766") else word for word in command]  # ports that nobody else has
     environment = {**os.environ, "PYTHONPATH": str(out / "app"), "OMP_NUM_THREADS": "1"}
     (tmp_path / "empty").mkdir()
 
@@ -50,13 +49,15 @@ def test_the_copied_service_answers_and_ends_in_order(engine: Path, tmp_path: Pa
                 if line == "}\n":
                     break
             assert lines, (tmp_path / "log").read_text()
-            assert json.loads("".join(lines))["models"][0]["engine"] == f"{out}/engines/small.onnx"
+            ready = json.loads("".join(lines))
+            assert ready["models"][0]["engine"] == f"{out}/engines/small.onnx"
+            health[2] = health[2].replace("8765", ready["http"].rpartition(":")[2])
             assert subprocess.run(health, check=False).returncode == 0
 
             images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
             given = grpc_client.InferInput("images", images.shape, "UINT8")
             given.set_data_from_numpy(images)
-            with grpc_client.InferenceServerClient(f"127.0.0.1:{grpc_port}") as client:
+            with grpc_client.InferenceServerClient(ready["grpc"]) as client:
                 logits = client.infer("small", [given]).as_numpy("logits")
             service.send_signal(signal.SIGTERM)
             assert service.wait() == 0, (tmp_path / "log").read_text()

@@ -13,6 +13,8 @@ from pathlib import Path
 RUN = Path(__file__).parents[2] / "serve" / "triton" / "run.sh"
 READY = "Started Metrics Service"
 """The last of the three services to start; models are loaded before the first."""
+_TAKEN = "already in use"
+"""A port that was free a moment ago; the server cannot be told to take any free one."""
 _STOP_S = 60
 
 
@@ -35,21 +37,8 @@ def triton(environment: Path, repository: Path) -> Iterator[Server]:
     Raises:
         TritonFailedError: It ended instead.
     """
-    ports = free_ports(3)
-    command = ["bash", str(RUN), str(environment), str(repository), *map(str, ports)]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    process, ports, lines = _started(environment, repository)
     assert process.stdout is not None
-    lines: list[str] = []
-    for line in process.stdout:
-        lines.append(line)
-        if READY in line:
-            break
-    else:
-        process.stdout.close()
-        process.wait()
-        raise TritonFailedError("".join(lines))
     reader = threading.Thread(target=lines.extend, args=(process.stdout,), daemon=True)
     reader.start()  # or the server would wait for its log to be read
     try:
@@ -65,7 +54,26 @@ def triton(environment: Path, repository: Path) -> Iterator[Server]:
         process.stdout.close()
 
 
-def free_ports(count: int) -> list[int]:
+def _started(environment: Path, repository: Path) -> tuple["subprocess.Popen[str]", list[int], list[str]]:
+    while True:
+        ports = _free_ports(3)
+        command = ["bash", str(RUN), str(environment), str(repository), *map(str, ports)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
+        assert process.stdout is not None
+        lines: list[str] = []
+        for line in process.stdout:
+            lines.append(line)
+            if READY in line:
+                return process, ports, lines
+        process.stdout.close()
+        process.wait()
+        if _TAKEN not in "".join(lines):
+            raise TritonFailedError("".join(lines))
+
+
+def _free_ports(count: int) -> list[int]:
     """Return ports of this machine that nobody listens on."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
