@@ -170,4 +170,4 @@ def write_error(path: Path, error: OSError) -> UsageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UsageError(f"The disk is full; {path} was not written.", fix="Free some space or choose another folder.")
     reason = error.strerror or str(error)
-    return UsageError(f"{path} cannot be written: {reason}.", fix="Choose another folder with --out.")
+    return UsageError(f"{path} cannot be written: {reason}.", fix="Choose another folder, or check its permissions.")

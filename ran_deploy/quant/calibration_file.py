@@ -96,7 +96,7 @@ class CalibrationFile:
         Raises:
             UsageError: They are another network's.
         """
-        found = next((parent for parent in source.parents if parent.role == "checkpoint"), None)
+        found = _checkpoint(source)
         if found is None or found.sha256 != self.checkpoint.sha256:
             made = "no checkpoint" if found is None else f"{found.name} ({found.sha256[:12]}…)"
             mine = f"{self.checkpoint.name} ({self.checkpoint.sha256[:12]}…)"
@@ -140,13 +140,13 @@ def checkpoint_of(source: Manifest) -> Parent:
     Raises:
         UsageError: Its manifest names none, as with random weights.
     """
-    for parent in source.parents:
-        if parent.role == "checkpoint":
-            return parent
-    raise UsageError(
-        "The model was not made from a checkpoint, so nothing would tell whose ranges a calibration file holds.",
-        fix="Leave --save-calibration out, or export the model from a checkpoint.",
-    )
+    found = _checkpoint(source)
+    if found is None:
+        raise UsageError(
+            "The model was not made from a checkpoint, so nothing would tell whose ranges a calibration file holds.",
+            fix="Leave --save-calibration out, or export the model from a checkpoint.",
+        )
+    return found
 
 
 def save_calibration_file(
@@ -203,6 +203,10 @@ def read_calibration_file(path: Path) -> CalibrationFile:
     if not content.content_sha256:
         raise IntegrityError(f"{path} lacks the digest of its content.", fix=_ON_IMAGES)
     return content
+
+
+def _checkpoint(source: Manifest) -> Parent | None:
+    return next((parent for parent in source.parents if parent.role == "checkpoint"), None)
 
 
 def _bounded(model: onnx.ModelProto) -> dict[str, float]:

@@ -10,8 +10,9 @@ from ran_deploy.manifest import Manifest, Parent, read_manifest
 
 State = Literal["whole", "changed", "absent"]
 
-_NOT_A_FILE = "calibration"
-"""The role of a set of images, of which a manifest keeps the digest only."""
+_CALIBRATION_FILE = ".json"
+"""How the name of a calibration file ends; a calibration by another name is a set of images, such as "cifar10 train",
+of which a manifest keeps the digest only."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ def read_lineage(path: Path, manifest: Manifest | None) -> tuple[Ancestor, ...]:
 
 
 def _state(beside: Path, parent: Parent) -> State | None:
-    if parent.role == _NOT_A_FILE:
+    if parent.role == "calibration" and not parent.name.endswith(_CALIBRATION_FILE):
         return None
     try:
         return "whole" if sha256_file(beside) == parent.sha256 else "changed"

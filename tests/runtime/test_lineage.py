@@ -39,5 +39,24 @@ def test_parents_are_followed_as_far_as_they_lie_there(make_means: Any) -> None:
     assert found()[0] == ("elsewhere/middle.onnx", 1, "absent")
 
 
+def test_a_calibration_file_is_looked_for(make_means: Any) -> None:
+    path = make_means()
+    ranges = path.with_name("att92.calibration.json")
+    ranges.write_text("{}")
+    manifest = read_manifest(path)
+    assert manifest is not None
+    parent = Parent(role="calibration", name=ranges.name, sha256=sha256_file(ranges))
+
+    def state() -> str | None:
+        (found,) = read_lineage(path, replace(manifest, parents=(parent,)))
+        return found.state
+
+    assert state() == "whole"
+    ranges.write_text("{ }")
+    assert state() == "changed"
+    ranges.unlink()
+    assert state() == "absent"
+
+
 def test_without_a_manifest_nothing_is_known(make_means: Any) -> None:
     assert read_lineage(make_means(manifest=False), None) == ()
