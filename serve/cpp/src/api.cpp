@@ -35,7 +35,7 @@ void check_side(std::uint32_t size) {
     }
 }
 
-ran_tensor describe(const TensorSpec& spec) {
+ran_tensor to_c(const TensorSpec& spec) {
     ran_tensor tensor{spec.name.c_str(), spec.dtype.c_str(), spec.layout.c_str(), spec.shape.size(), {}};
     std::copy(spec.shape.begin(), spec.shape.end(), tensor.shape);
     return tensor;
@@ -154,8 +154,8 @@ ran_status ran_engine_info(ran_engine engine, ran_info* info) {
                  static_cast<std::uint32_t>(found->classes()),
                  manifest.rule.size,
                  manifest.rule.resize,
-                 describe(manifest.input),
-                 describe(manifest.output)};
+                 to_c(manifest.input),
+                 to_c(manifest.output)};
     });
 }
 

@@ -45,6 +45,8 @@ constexpr Entry kEntries[] = {
     {"tensorrt-rtx", "plan", "RAN_DEPLOY_TENSORRT", kTensorRtRtx},
 };
 
+bool is_built(const Entry& entry) { return entry.open != nullptr; }
+
 [[noreturn]] void not_built(const std::string& what, const char* option) {
     missing("This libran_deploy was built without " + what + ".",
             std::string("Configure it with -D") + option + "=ON; serve/cpp/README.md says what that needs.");
@@ -60,7 +62,7 @@ const Entry& find(const std::string& name, const Request& request) {
         }
         return flavour == "tensorrt" ? kEntries[2] : kEntries[3];
     }
-    if (name == "auto") return kEntries[kEntries[0].open == nullptr && kEntries[1].open != nullptr ? 1 : 0];
+    if (name == "auto") return kEntries[!is_built(kEntries[0]) && is_built(kEntries[1]) ? 1 : 0];
     std::string known = "auto";
     for (const Entry& entry : kEntries) {
         known += ", " + std::string(entry.name);
@@ -77,7 +79,7 @@ const Entry& find(const std::string& name, const Request& request) {
 
 std::unique_ptr<Backend> open_backend(const std::string& name, const Request& request) {
     const Entry& entry = find(name, request);
-    if (entry.open == nullptr) not_built("the back end " + std::string(entry.name), entry.option);
+    if (!is_built(entry)) not_built("the back end " + std::string(entry.name), entry.option);
     return entry.open(request);
 }
 

@@ -54,9 +54,13 @@ int from_exif(std::string_view exif) {
     at += 2;
     for (std::uint32_t i = 0; i < entries && tiff.holds(at, 12); ++i, at += 12) {
         if (tiff.number(at, 2) != kTag) continue;
-        const std::size_t bytes = whole_bytes(tiff.number(at + 2, 2));
-        if (bytes == 0 || tiff.number(at + 4, 4) != 1) return -1;
-        const std::uint32_t value = tiff.number(at + 8, bytes);
+        const std::size_t bytes = whole_bytes(tiff.number(at + 2, 2)), count = tiff.number(at + 4, 4);
+        if (bytes == 0) return -1;
+        if (count == 0) continue;
+        // The first of several values counts; what does not fit into the entry lies elsewhere.
+        const std::size_t place = count * bytes <= 4 ? at + 8 : tiff.number(at + 8, 4);
+        if (!tiff.holds(place, count * bytes)) return 0;
+        const std::uint32_t value = tiff.number(place, bytes);
         return value >= 1 && value <= 8 ? static_cast<int>(value) : -1;
     }
     return 0;
