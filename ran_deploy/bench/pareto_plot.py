@@ -1,6 +1,7 @@
 """The picture of a Pareto run: accuracy against latency and against throughput, with a key that names each point."""
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,14 +74,28 @@ def _caption(result: ParetoResult) -> str:
     first, machine = result.points[0], result.environment
     low, high = first.top1_ci95
     threads = sorted({point.session.threads for point in result.points})
+    cpus = f"{machine.cpus} CPU{'s' if machine.cpus > 1 else ''}"
     return (
         f"Vertical bars: 95% interval of the difference in accuracy from point 1 on the same images "
         f"(point 1: {first.top1:.2f}%, 95% interval {low:.2f} to {high:.2f}).\n"
         f"Horizontal bars: slowest to fastest of {result.options.rounds} interleaved rounds. "
         f"Filled: on the front (dashed). Hollow: dominated; "
         f"{result.options.tolerance_points:g} points count as equal.\n"
-        f"{machine.cpu}, {machine.cpus} CPUs, {'/'.join(map(str, threads))} threads"
+        f"{machine.cpu}, {cpus}, {'/'.join(map(str, threads))} thread{'s' if threads != [1] else ''}"
     )
+
+
+def front(points: Sequence[ParetoPoint], plane: Plane) -> list[tuple[float, float]]:
+    """Return the corners of the dashed line, fastest first: ever slower, and ever more accurate.
+
+    A point that is worse than another, but not surely so, is not dominated; the line passes it by all the same.
+    """
+    undominated = [(_x(point, plane), point.top1) for point in points if not point.speed(plane).dominated_by]
+    corners: list[tuple[float, float]] = []
+    for x, top1 in sorted(undominated, key=lambda place: (place[0] if plane == "latency" else -place[0], -place[1])):
+        if not corners or top1 > corners[-1][1]:
+            corners.append((x, top1))
+    return corners
 
 
 def _draw_plane(axes: "Axes", result: ParetoResult, plane: Plane) -> None:
@@ -91,8 +106,7 @@ def _draw_plane(axes: "Axes", result: ParetoResult, plane: Plane) -> None:
         if plane == "latency"
         else f"throughput at batch {batch}, in images per second  (right is better)"
     )
-    front = sorted((_x(point, plane), point.top1) for point in points if not point.speed(plane).dominated_by)
-    axes.plot(*zip(*front, strict=True), color="#bbbbbb", lw=1.2, ls="--", zorder=1)
+    axes.plot(*zip(*front(points, plane), strict=True), color="#bbbbbb", lw=1.2, ls="--", zorder=1)
     for number, point in enumerate(points, start=1):
         colour, marker = style(point)
         hollow = bool(point.speed(plane).dominated_by)
