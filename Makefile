@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Installed first and alone, so that a CPU build which pip's configuration offers is taken.
 TORCH ?= torch>=2.9,<2.14
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint triton-venv clean
 
 demo: $(VENV)/demo.stamp
 	@mkdir -p demo
@@ -30,6 +30,10 @@ lint: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# A real Triton server, whose tests make test then runs too, given RAN_DEPLOY_TRITON_VENV=$PWD/.triton.
+triton-venv:
+	serve/triton/make_env.sh .triton
+
 $(VENV)/demo.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
@@ -41,4 +45,4 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	touch $@
 
 clean:
-	rm -rf $(VENV) build dist demo
+	rm -rf $(VENV) .triton build dist demo

@@ -9,6 +9,11 @@ set -euo pipefail
 folder=${1:?"usage: make_env.sh FOLDER"}
 python=${PYTHON:-python3.11}
 
+if ! command -v "$python" > /dev/null; then
+  echo "error: there is no $python here, which the wheel of the Triton server is made for." >&2
+  echo "  fix: install Python 3.11, or set PYTHON to its name" >&2
+  exit 6
+fi
 "$python" -m venv "$folder"
 # Triton 2.51 is of the time before NumPy 2.
 "$folder/bin/python" -m pip install --quiet "nvidia-pytriton==0.7.0" "numpy<2" "onnxruntime>=1.22" pillow

@@ -30,7 +30,21 @@ ALLOWED = {
     "machine": {"data", "runtime", "bench"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
-HEAVY = {"torch", "onnxruntime", "tensorrt", "tensorrt_rtx", "cuda", "pycuda", "matplotlib", "onnx", "starlette", "uvicorn", "grpc", "pyarrow", "ray"}
+HEAVY = {
+    "torch",
+    "onnxruntime",
+    "tensorrt",
+    "tensorrt_rtx",
+    "cuda",
+    "pycuda",
+    "matplotlib",
+    "onnx",
+    "starlette",
+    "uvicorn",
+    "grpc",
+    "pyarrow",
+    "ray",
+}
 
 
 def imports_of(path: Path) -> set[str]:
