@@ -1,15 +1,11 @@
-"""Where in the network a node is: from the module paths that exporters leave in names of nodes and weights.
-
-The exporter names a node after its module ("stages.1.mask.down.0.0.body.1.0/Conv") and a weight after its
-parameter ("network.stem.weight"). The name of a convolution's weight goes first: where it was folded with the batch
-normalization behind it, the node bears the name of the latter.
-"""
+"""Where in the network a node is: from the module paths that exporters leave in names of nodes and weights."""
 
 import re
 from dataclasses import dataclass
 from typing import Literal
 
 from ran_deploy.profiling.graph import Graph, Node
+from ran_deploy.runtime.node_names import telling_names
 
 Branch = Literal["ends", "units", "trunk", "mask", "fusion", "reorder", "other"]
 
@@ -33,7 +29,6 @@ _PATH = re.compile(r"^(?:network\.)?((?:stages\.\d+|input|stem|final|head|classi
 _SCOPED = re.compile(r"'(?:network\.)?((?:stages\.\d+|stem|final|classifier)(?:\.[\w.]*)?)'")
 _MODULE = re.compile(r"^/?([A-Za-z]\w*)[./]")
 _DOWN = ("down", "bottom")
-_WEIGHTED = ("Conv", "Gemm", "MatMul")
 _QUANTIZING = ("QuantizeLinear", "DequantizeLinear")
 
 
@@ -105,8 +100,7 @@ class Places:
 
 def _path(node: Node) -> str:
     """Return the module path of a node, "" where its names do not tell one."""
-    weighted = node.op in _WEIGHTED and len(node.inputs) > 1
-    for name in ((node.inputs[1],) if weighted else ()) + (node.name,):
+    for name in telling_names(node.op, node.name, node.inputs):
         if match := _PATH.match(name):
             return match[1]
     if scopes := _SCOPED.findall(node.scopes):

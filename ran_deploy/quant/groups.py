@@ -1,8 +1,10 @@
 """A network's nodes in groups: by residual unit, by branch, or one by one, as the exporter's names tell them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
+
+from ran_deploy.runtime.node_names import telling_names
 
 Grouping = Literal["unit", "node", "module"]
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
@@ -12,7 +14,20 @@ PARTS: tuple[Part, ...] = get_args(Part)
 _INSIDE_UNIT = re.compile(r"\.(preact|body|shortcut)(\.|$).*")
 _MASK_HEAD = re.compile(r"(\.mask\.head)\..*")
 _BRANCH = re.compile(r"^(.*?\.(?:mask|trunk|before|after))(\.|$).*")
+_PARAMETER = re.compile(r"^network\.([\w.]+)\.weight$")
 _ENDS: dict[str, Part] = {"input": "stem", "stem": "stem", "final": "classifier", "head": "classifier"}
+
+
+def home_of(op: str, name: str, inputs: Sequence[str]) -> str:
+    """Return the name by which a node is grouped: its own, or one after the module that its weight is in.
+
+    Args:
+        op: The node's operator.
+        name: Its name.
+        inputs: Names of its inputs.
+    """
+    match = _PARAMETER.match(telling_names(op, name, inputs)[0])
+    return f"{match[1]}/{op}" if match else name
 
 
 def group_of(node: str, grouping: Grouping) -> str:
@@ -39,9 +54,14 @@ def part_of(group: str) -> Part:
     return "classifier" if names[0] == "classifier" else _ENDS.get(names[0], "unit")
 
 
-def grouped(nodes: Iterable[str], grouping: Grouping) -> dict[str, tuple[str, ...]]:
-    """Return the nodes of each group, groups and nodes in the order of ``nodes``."""
+def grouped(homes: Mapping[str, str], grouping: Grouping) -> dict[str, tuple[str, ...]]:
+    """Return the nodes of each group, groups and nodes in the order of ``homes``.
+
+    Args:
+        homes: For each node the name by which it is grouped, see :func:`home_of`.
+        grouping: How; by "node" each is named as it is.
+    """
     groups: dict[str, list[str]] = {}
-    for node in nodes:
-        groups.setdefault(group_of(node, grouping), []).append(node)
+    for node, home in homes.items():
+        groups.setdefault(node if grouping == "node" else group_of(home, grouping), []).append(node)
     return {name: tuple(members) for name, members in groups.items()}

@@ -27,6 +27,8 @@ from ran_deploy.quant.variants import LowPrecision, Variants, fp16_variants, int
 from ran_deploy.runtime.onnx_file import load_onnx
 
 _NOTHING, _EVERYTHING = "(nothing)", "(everything)"
+_GROUPING_VERSION = 2
+"""Counted up where nodes are put into groups in another way: 2 has the stem in a group of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,7 @@ class SensitivityPlan:
             "onnx": self.source.sha256,
             "images": self.subset.digest if self.precision == "int8" else "",
             "held_out": self.held_out.digest,
-            "grouping": self.grouping,
+            "grouping": f"{self.grouping}/{_GROUPING_VERSION}",
             "precision": self.precision,
             "classifier": self.classifier,
             **method_settings(self.method),
@@ -184,14 +186,18 @@ def rank(make: Callable[[], Variants], plan: SensitivityPlan, *, name: str, path
     if (found := _existing(path, key)) is not None:
         return found
     variants = make()
-    groups = grouped(variants.nodes(), plan.grouping)
+    homes = variants.homes()
+    groups = grouped(homes, plan.grouping)
     everything = frozenset(node.name for node in variants.model.graph.node)
     keeps = {_NOTHING: everything, _EVERYTHING: frozenset[str]()}
     keeps |= {group: everything - frozenset(nodes) for group, nodes in groups.items()}
     state = SensitivityState(path.with_name(f"{path.name}.state.jsonl"), key)
     _measure(variants, keeps, state, plan)
     costs = state.costs
-    rows = [GroupCost(group=group, part=part_of(group), nodes=groups[group], cost=costs[group]) for group in groups]
+    rows = [
+        GroupCost(group=group, part=part_of(homes[nodes[0]]), nodes=nodes, cost=costs[group])
+        for group, nodes in groups.items()
+    ]
     result = SensitivityResult(
         path=str(path),
         onnx=name,

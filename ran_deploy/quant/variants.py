@@ -9,6 +9,7 @@ from ran_deploy.manifest import Manifest
 from ran_deploy.quant.calibrate import Ranges
 from ran_deploy.quant.calibration import Calibration
 from ran_deploy.quant.fp16 import normalization_nodes, to_fp16
+from ran_deploy.quant.groups import home_of
 from ran_deploy.quant.placement import Placement, PlacementOptions, place
 from ran_deploy.quant.qdq import REDUCED_STEPS, STEPS, insert_qdq
 from ran_deploy.quant.ranges import out_of_range
@@ -32,12 +33,11 @@ class Variants:
     reduce_range: bool = False
     """For INT8: whether weights have 7 bits."""
 
-    def nodes(self) -> tuple[str, ...]:
-        """Return the nodes that can be in lower precision, in the graph's order."""
-        if self.precision == "fp16":
-            never = set(normalization_nodes(self.model))
-            return tuple(node.name for node in self.model.graph.node if node.name not in never)
-        return tuple(node.name for node in self.model.graph.node if node.name in self._quantized())
+    def homes(self) -> dict[str, str]:
+        """Return the nodes that can be in lower precision, in the graph's order, and by what each is grouped."""
+        nodes = {node.name: node for node in self.model.graph.node}
+        low = nodes.keys() - normalization_nodes(self.model) if self.precision == "fp16" else self._quantized()
+        return {name: home_of(node.op_type, name, node.input) for name, node in nodes.items() if name in low}
 
     def build(self, keep: frozenset[str], *, halves: bool = False) -> onnx.ModelProto:
         """Return the model with all but the nodes of ``keep`` in lower precision.
