@@ -46,6 +46,7 @@ KNOWN = (
     Known(module="pycuda", distributions=("pycuda",), extra="pycuda"),
     Known(module="starlette", distributions=("starlette",), extra="serve"),
     Known(module="uvicorn", distributions=("uvicorn",), extra="serve"),
+    Known(module="grpc", distributions=("grpcio",), extra="serve"),
     Known(module="tritonclient", distributions=("tritonclient",), extra="serve"),
     Known(module="prometheus_client", distributions=("prometheus-client",), extra="serve"),
     Known(module="pyarrow", distributions=("pyarrow",), extra="parquet"),
