@@ -27,10 +27,9 @@ class Known:
 
     def install(self, onnxruntimes: Mapping[str, str]) -> str:
         """Return the command that installs it beside the ONNX Runtimes that are here."""
-        index = " --extra-index-url https://pypi.nvidia.com" if self.extra == "tensorrt" else ""
         # The extra brings onnxruntime-gpu, which would overwrite files of the other.
         first = "pip uninstall -y onnxruntime && " if self.extra == "gpu" and "onnxruntime" in onnxruntimes else ""
-        return f"{first}pip install 'ran-deploy[{self.extra}]'{index}"
+        return f"{first}pip install 'ran-deploy[{self.extra}]'"
 
 
 KNOWN = (

@@ -40,7 +40,7 @@ def test_a_version_out_of_range_is_unsuitable_with_its_fix() -> None:
 
 def test_absent_and_broken_packages_have_their_fix() -> None:
     absent = describe(TENSORRT, Probe(state="absent", reason="not installed"), {}, {})
-    assert absent.fix == "pip install 'ran-deploy[tensorrt]' --extra-index-url https://pypi.nvidia.com"
+    assert absent.fix == "pip install 'ran-deploy[tensorrt]'"
     broken = describe(TORCH, Probe(state="broken", reason="its import crashed with SIGSEGV"), {}, {})
     assert (broken.state, broken.fix) == ("broken", "pip install --force-reinstall torch")
     fine = describe(TORCH, Probe(state="ok", facts={"version": "2.13.0"}), {"torch": ">=2.9,<2.14"}, {})
