@@ -24,7 +24,7 @@ def predict_command(
     files: Annotated[
         list[Path],
         typer.Argument(
-            metavar="INPUT...",
+            metavar="INPUT",
             help="Images; folders that are searched for images; .tar or .parquet shards of images; "
             "@FILE: a list with one of these on each line.",
         ),

@@ -19,6 +19,7 @@ from ran_deploy.offline.options import EngineChoice, RowOptions
 from ran_deploy.offline.ray_connection import connected
 from ran_deploy.offline.ray_unit import Unit, UnitPredictor, describe
 from ran_deploy.offline.run import Chunk, Run
+from ran_deploy.runtime.archive import ARCHIVE_SUFFIX, read_header
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.threads import usable_cpus
 
@@ -105,7 +106,9 @@ def _in_turn(rows: Iterable[Mapping[str, Any]], count: int) -> Iterator[Chunk]:
 
 def _needs(choice: EngineChoice) -> dict[str, int]:
     """Return what Ray must set aside for each actor."""
-    on_gpu = Path(choice.engine).suffix == ".plan" or choice.runtime in ("onnxruntime-cuda", "onnxruntime-tensorrt")
+    engine = Path(choice.engine)
+    name = read_header(engine).engine if engine.suffix == ARCHIVE_SUFFIX and engine.is_file() else engine.name
+    on_gpu = name.endswith(".plan") or choice.runtime in ("onnxruntime-cuda", "onnxruntime-tensorrt")
     return {"num_cpus": choice.threads or 1, "num_gpus": int(on_gpu)}
 
 

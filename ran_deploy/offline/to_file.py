@@ -1,8 +1,6 @@
 """``predict_to_file``: any number of images to one file of predictions, resumable and in order."""
 
 import contextlib
-import datetime
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -10,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ran_deploy.config import to_mapping
 from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
-from ran_deploy.files import atomic_paths, require_writable, sha256_file
-from ran_deploy.manifest import manifest_path
+from ran_deploy.files import require_writable
 from ran_deploy.offline.inputs import Inputs, Survey
 from ran_deploy.offline.options import EngineChoice, RowOptions
 from ran_deploy.offline.parts import Parts, claimed_parts, remove_left_over
+from ran_deploy.offline.publish import publish_predictions
 from ran_deploy.offline.ray_pool import Pool, ray_run
-from ran_deploy.offline.record import Identity, PredictionsRecord, finished, identify
-from ran_deploy.offline.rows import SCHEMA, write_parquet
+from ran_deploy.offline.record import PredictionsRecord, finished, identify
 from ran_deploy.offline.run import Run, local_run
 from ran_deploy.optional import require
 from ran_deploy.progress import Progress
@@ -121,12 +117,12 @@ def predict_to_file(
             _compute(run, parts, survey)
             if parts.done == 0:
                 raise inputs.nothing()
-            if inputs.survey(apart_from=out).digest != survey.digest:
+            if inputs.survey(apart_from=out).digest != survey.digest or survey.images not in (None, parts.done):
                 raise UsageError(
                     f"The inputs changed while they were read; {out} was not written.",
                     fix="Run it again with --restart when nothing writes to them any more.",
                 )
-            record = _publish(out, Path(engine), inputs, identity, parts)
+            record = publish_predictions(out, Path(engine), inputs, identity, parts)
             parts.remove()
     return _result(out, record, started_s, resumed=resumed)
 
@@ -140,6 +136,8 @@ def _opened(
 
 
 def _check_format(out: Path) -> None:
+    if out.is_dir():
+        raise UsageError(f"{out} is a folder.", fix="Name the file to write.")
     if out.suffix not in FORMATS:
         raise UsageError(f"The file to write is {out}; its name must end in {' or '.join(FORMATS)}.")
     if out.suffix == ".parquet":
@@ -172,35 +170,6 @@ def _compute(run: Run, parts: Parts, survey: Survey) -> None:
         if parts.done:
             _say(f"{parts.done} images are done and kept in {parts.folder}; the same command goes on after them")
         raise
-
-
-def _publish(out: Path, engine: Path, inputs: Inputs, identity: Identity, parts: Parts) -> PredictionsRecord:
-    facts = {
-        "schema": SCHEMA,
-        "engine": engine.name,
-        "engine_sha256": identity.engine_sha256,
-        "runtime": identity.runtime,
-        "key": identity.key,
-    }
-    # In the folder of the parts, so that a SIGKILL leaves nothing elsewhere.
-    with atomic_paths(out, manifest_path(out), within=parts.folder) as (whole, beside):
-        if out.suffix == ".parquet":
-            write_parquet(parts.lines(), whole, facts, logits=identity.logits)
-        else:
-            parts.join(whole)
-        record = PredictionsRecord(
-            engine=str(engine),
-            identity=identity,
-            key=identity.key,
-            given=inputs.given[:100],
-            images=parts.done,
-            errors=parts.errors,
-            sha256=sha256_file(whole),
-            size_bytes=whole.stat().st_size,
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        )
-        beside.write_text(json.dumps(to_mapping(record), indent=2) + "\n", encoding="utf-8")
-    return record
 
 
 def _result(

@@ -278,6 +278,9 @@ def test_where_it_cannot_be_written(engine: Path, make_folder: MakeFolder, tmp_p
     folder = make_folder(2)
     with pytest.raises(UsageError, match=r"must end in \.parquet or \.jsonl"):
         predict_to_file(engine, [folder], out.with_suffix(".csv"))
+    out.with_suffix(".parquet").mkdir()
+    with pytest.raises(UsageError, match="is a folder"):
+        predict_to_file(engine, [folder], out.with_suffix(".parquet"))
     (tmp_path / "file").write_text("x")
     with pytest.raises(UsageError, match="cannot be written"):
         predict_to_file(engine, [folder], tmp_path / "file" / "p.jsonl")
