@@ -10,7 +10,7 @@ from typing import Any
 
 def factor_masks(model: Any) -> int:
     """Rewrite each T + M·T of an OpenVINO model in place where nothing else reads M·T; return how many there were."""
-    from openvino import opset13
+    from openvino import opset13  # type: ignore[import-untyped]
 
     found = 0
     for total in model.get_ordered_ops():

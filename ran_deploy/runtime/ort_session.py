@@ -1,19 +1,24 @@
 """ONNX engines on the CPU or the GPU, through ONNX Runtime."""
 
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort  # type: ignore[import-untyped]
 
+from ran_deploy.cuda.open import open_device
 from ran_deploy.errors import IncompatibleError, IntegrityError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import DYNAMIC, Contract, Manifest
 from ran_deploy.runtime.base import EngineSession, engine_sha256, precision_text
+from ran_deploy.runtime.dlpack import DeviceTensor, SupportsDlpack, is_on_gpu
 from ran_deploy.runtime.io_check import Port, check_ports
+from ran_deploy.runtime.ort_gpu_input import OrtGpuInput
 from ran_deploy.runtime.ort_providers import Provider, check_provider, provider_chain
-from ran_deploy.runtime.session import SessionInfo
+from ran_deploy.runtime.session import Logits, SessionInfo, check_batch
 from ran_deploy.runtime.threads import check_threads, usable_cpus
 
 _FATAL = 4
@@ -22,6 +27,8 @@ _DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(float16
 
 class OrtSession(EngineSession):
     """An ``.onnx`` file in one of ONNX Runtime's providers. Threads may share it.
+
+    With the providers "cuda" and "tensorrt", :meth:`run` takes tensors on the GPU through DLPack without a copy, too.
 
     Args:
         path: The ``.onnx`` file.
@@ -74,6 +81,24 @@ class OrtSession(EngineSession):
             ),
         )
         self._session: Any = session
+        self._gpu_input: OrtGpuInput | None = None  # made when the first tensor on the GPU comes
+        self._gpu_input_lock = threading.Lock()
+
+    def run(self, images: npt.NDArray[Any] | SupportsDlpack) -> Logits:
+        """Return the logits, float32 [N, classes], of a batch in the host's or, with a GPU provider, the GPU's memory.
+
+        Raises:
+            UsageError: The batch has another type or shape than the contract says, or the session is closed.
+            MissingError: The batch is on the GPU, and cuda-python is not installed.
+            RanDeployError: CUDA fails.
+        """
+        if self.info.device == "cpu" or not is_on_gpu(images):
+            return super().run(images)
+        self._check_open()
+        with self._gpu_input_lock:
+            if self._gpu_input is None:
+                self._gpu_input = OrtGpuInput(self._session, self.contract, open_device())
+        return np.asarray(self._gpu_input.run(images, self._check), dtype=np.float32)
 
     def end_profiling(self) -> Path:
         """Write the times of a session that was opened with ``profile``; return the file, in the trace event format."""
@@ -89,8 +114,14 @@ class OrtSession(EngineSession):
         names = [spec.name for spec in (contract.output, *contract.masks)]
         return self._session.run(names, {contract.input.name: images})  # type: ignore[no-any-return]
 
+    def _check(self, tensor: DeviceTensor) -> None:
+        check_batch(tensor, self.contract.input)
+
     def _free(self) -> None:
         self._session = None
+        if self._gpu_input is not None:
+            self._gpu_input.close()
+            self._gpu_input = None
 
 
 def _load(path: Path, threads: int, providers: list[str], profile: Path | None) -> Any:

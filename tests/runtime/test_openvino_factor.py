@@ -8,7 +8,7 @@ import pytest
 from ran_deploy.runtime.openvino_factor import factor_masks
 
 openvino = pytest.importorskip("openvino", reason="openvino is not installed")
-from openvino import opset13  # noqa: E402
+from openvino import opset13  # type: ignore[import-untyped]  # noqa: E402
 
 
 def _compute(model: Any, *inputs: Any) -> Any:

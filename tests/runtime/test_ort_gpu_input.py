@@ -74,4 +74,4 @@ def test_a_tensor_that_does_not_fit_is_refused_and_the_next_one_runs(gpu: Gpu, e
 
 def test_on_the_cpu_a_tensor_of_the_gpu_is_refused(engines: Any) -> None:
     with open_engine(engines.onnx) as session, pytest.raises(UsageError, match="this engine runs on the CPU"):
-        session.run(OnGpu(Gpu(), pixels(1)))
+        session.run(OnGpu(Gpu(), pixels(1)))  # type: ignore[arg-type]
