@@ -57,7 +57,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--threads", type=int, help="CPU threads of each worker; else the CPUs divided by the workers")
     parser.add_argument("--max-batch", type=int, default=16)
     parser.add_argument(
-        "--queue", type=int, default=96, help="images; smaller than the clients' most, so that some are refused"
+        "--queue", type=int, default=112, help="images; smaller than the clients' most, so that some are refused"
     )
     parser.add_argument("--tight", type=float, default=0.02, help="share of the requests with a deadline of 5 ms")
     parser.add_argument(
@@ -137,7 +137,7 @@ class Soak:
                 expected = isinstance(error, QueueFullError) or (tight and isinstance(error, DeadlineError))
                 if not expected:
                     self.wrong.append(f"request {place}: {error.message}")
-                await asyncio.sleep(0.005)  # as a client would that is told to try again later
+                await asyncio.sleep(0.1)  # as a client would that is told to try again later
             except Exception as error:  # whatever it is, it is what this looks for
                 self.outcomes["failed"] += 1
                 self.wrong.append(f"request {place}: {type(error).__name__}: {error}")
