@@ -23,6 +23,7 @@ TEXT = "BYTES"
 MAX_RANK = 8
 """More dimensions than this are refused before they are multiplied."""
 
+_MAX_ELEMENTS = 2**40
 _LENGTH = struct.Struct("<I")
 
 
@@ -30,14 +31,17 @@ def check_shape(shape: object, name: str) -> tuple[int, ...]:
     """Return ``shape`` as a tuple of whole numbers.
 
     Raises:
-        UsageError: It is not a list of at most :data:`MAX_RANK` non-negative whole numbers.
+        UsageError: It is not a list of at most :data:`MAX_RANK` non-negative whole numbers, or beyond any memory.
     """
     good = isinstance(shape, Sequence) and len(shape) <= MAX_RANK and all(type(side) is int for side in shape)
     if not good or any(side < 0 for side in shape):  # type: ignore[attr-defined]
         raise UsageError(
             f"The shape of {name!r} is {shape!r:.80}; expected a list of at most {MAX_RANK} non-negative whole numbers."
         )
-    return tuple(shape)  # type: ignore[arg-type]
+    sides: tuple[int, ...] = tuple(shape)  # type: ignore[arg-type]
+    if math.prod(side or 1 for side in sides) > _MAX_ELEMENTS:  # arrays refuse such sides even beside one of 0
+        raise UsageError(f"The shape of {name!r} is {list(sides)}, which no memory holds.")
+    return sides
 
 
 def from_raw(raw: bytes | memoryview, spec: TensorSpec, shape: tuple[int, ...]) -> npt.NDArray[Any]:

@@ -122,6 +122,7 @@ def test_errors_have_their_status_codes(client: Any, model: str, inputs: list[An
         {"shape": []},
         {"shape": [-1, 4, 4, 3]},
         {"shape": [2**62, 4, 4, 3]},
+        {"shape": [0, 2**62, 2**62], "contents": {}},
         {"shape": [1] * 100},
         {"contents": {"uint_contents": [7] * 47}},
         {"contents": {"uint_contents": [7] * 47 + [256]}},

@@ -65,7 +65,7 @@ def test_lists_that_are_no_tensor(data: Any) -> None:
         from_list(data, BYTES, (2, 2))
 
 
-@pytest.mark.parametrize("shape", [None, 3, "33", [1.0], [True], [-1], [1] * 9, [None], {"a": 1}])
+@pytest.mark.parametrize("shape", [None, 3, "33", [1.0], [True], [-1], [1] * 9, [None], {"a": 1}, [0, 2**62], [2**41]])
 def test_shapes_that_are_none(shape: Any) -> None:
     with pytest.raises(UsageError, match="shape"):
         check_shape(shape, "images")
