@@ -10,11 +10,15 @@ import onnx
 import pytest
 from PIL import Image
 
+from ran_deploy.cli.app import run
+from ran_deploy.data.catalog import dataset_info
+from ran_deploy.data.contract import make_contract
 from ran_deploy.files import cache_folder
 from ran_deploy.manifest import DYNAMIC, Contract, Preprocessing, TensorSpec, publish
 from tests.runtime.conftest import _means_model, describe, engines  # noqa: F401 - a fixture
 from tests.serve_cpp.abi import Library
 from tests.serve_cpp.building import Built, build, fetch_ort_headers
+from tests.serve_cpp.small_network import attention_network
 
 CLASSES = 5
 SIZE = 24
@@ -81,6 +85,24 @@ def make_engine(tmp_path_factory: pytest.TempPathFactory) -> MakeEngine:
 @pytest.fixture(scope="session")
 def engine(make_engine: MakeEngine) -> Path:
     return make_engine()
+
+
+@pytest.fixture(scope="session")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small network with an attention module."""
+    info = dataset_info("cifar10")
+    contract = make_contract(info, info.labels)
+    path = tmp_path_factory.mktemp("network") / "network.onnx"
+    publish(path, lambda target: onnx.save(attention_network(contract), target), describe("onnx", contract))
+    return path
+
+
+@pytest.fixture(scope="session")
+def archive(engine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The engine as a ``.ran`` archive."""
+    path = tmp_path_factory.mktemp("archive") / "means.ran"
+    assert run(["package", "--engine", str(engine), "--format", "archive", "--out", str(path)]) == 0
+    return path
 
 
 @pytest.fixture(scope="session")

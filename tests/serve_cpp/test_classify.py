@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from ran_deploy.cli.app import run
-from tests.runtime.conftest import Engines
 from tests.serve_cpp.building import SAMPLES, Built, clean_environment
 
 
@@ -15,12 +14,10 @@ def parts(built: Built) -> None:
     built.require("onnxruntime", "JPEG")
 
 
-def test_prints_what_ran_deploy_predict_prints(
-    built: Built, engines: Engines, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = ["--engine", str(engines.onnx), "--top", "3", "--threads", "1", "--batch", "1"]
+def test_prints_what_ran_deploy_predict_prints(built: Built, network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--engine", str(network), "--top", "3", "--threads", "1", "--batch", "1"]
     assert run(["predict", *arguments, *map(str, SAMPLES)]) == 0
-    done = built.run("classify", engines.onnx, *SAMPLES, "--top", "3", "--threads=1")
+    done = built.run("classify", network, *SAMPLES, "--top", "3", "--threads=1")
     assert done.stdout.decode() == capsys.readouterr().out
     assert done.stderr == b""
 

@@ -24,14 +24,24 @@ from tests.serve_cpp.conftest import CLASSES, SIZE, MakeEngine
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 
 
-@pytest.mark.parametrize("runtime", RUNTIMES)
-def test_golden_logits_of_a_network(built: Built, engines: Engines, runtime: Runtime) -> None:
+def _check_golden(built: Built, engine: Path, runtime: Runtime) -> None:
     built.require(runtime, "JPEG")
-    logits = np.frombuffer(built.run("test/driver", "logits", engines.onnx, runtime, *SAMPLES).stdout, np.float32)
-    with open_engine(engines.onnx, threads=1, runtime=runtime) as session:
+    logits = np.frombuffer(built.run("test/driver", "logits", engine, runtime, *SAMPLES).stdout, np.float32)
+    with open_engine(engine, threads=1, runtime=runtime) as session:
         images = load_images(SAMPLES, session.contract.preprocessing)
         expected = np.concatenate([run_images(session, images[i : i + 1]) for i in range(len(images))])
     assert np.array_equal(logits.reshape(expected.shape), expected)
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_golden_logits_of_a_network(built: Built, network: Path, runtime: Runtime) -> None:
+    _check_golden(built, network, runtime)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_golden_logits_of_an_exported_network(built: Built, engines: Engines, runtime: Runtime) -> None:
+    _check_golden(built, engines.onnx, runtime)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

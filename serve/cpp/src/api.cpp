@@ -5,6 +5,7 @@
 #include "bounds.h"
 #include "decode.h"
 #include "engine.h"
+#include "files.h"
 #include "handles.h"
 #include "preprocess.h"
 

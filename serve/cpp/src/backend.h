@@ -5,15 +5,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
-#include "files.h"
 #include "manifest.h"
 
 namespace rd {
 
 struct Request {
     const std::string& path;  // for messages; the bytes are what is loaded
-    const Bytes& content;     // verified against the manifest
+    std::string_view content;  // verified against the manifest
     const Manifest& manifest;
     std::string ort_library;  // "" : as ort_library.h says
     std::uint32_t threads;

@@ -10,6 +10,7 @@
 #include "backend.h"
 #include "cuda_memory.h"
 #include "failure.h"
+#include "files.h"
 #include "plan_check.h"
 
 namespace rd {

@@ -5,9 +5,11 @@
 #include <cstring>
 #include <numeric>
 
+#include "archive.h"
 #include "bounds.h"
 #include "cpu_count.h"
 #include "failure.h"
+#include "files.h"
 #include "sha256.h"
 
 namespace rd {
@@ -24,12 +26,12 @@ std::string kind_of(const std::string& path) {
     if (ending == ".safetensors") {
         usage(path + " is a checkpoint, which runs in PyTorch only.", "Export it with ran-deploy export.");
     }
-    usage(path + " ends in '" + ending + "'; an engine ends in .onnx or .plan.",
-          "Give the file that export, quantize or build wrote.");
+    usage(path + " ends in '" + ending + "'; an engine ends in .onnx, .plan or .ran.",
+          "Give the file that export, quantize, build or package wrote.");
 }
 
 // Hash, kind, and what the rest of the library relies on.
-void check_manifest(const std::string& path, const std::string& kind, const Bytes& content, const Manifest& manifest) {
+void check_manifest(const std::string& path, const std::string& kind, std::string_view content, const Manifest& manifest) {
     const std::string digest = sha256_hex(content.data(), content.size());
     if (manifest.sha256 != digest) {
         integrity(path + " is not the file that its manifest describes (sha256 " + digest.substr(0, 12) +
@@ -56,9 +58,18 @@ void check_manifest(const std::string& path, const std::string& kind, const Byte
 Engine::Engine(const std::string& path, const std::string& runtime, const std::string& ort_library,
                std::uint32_t threads)
     : path_(path) {
-    const std::string kind = kind_of(path);
-    const Bytes content = read_file(path, "engine", kMostEngineBytes);
-    manifest_ = read_manifest(path);
+    const bool archived = suffix(path) == kArchiveSuffix;
+    std::string kind = archived ? "" : kind_of(path);
+    const Bytes file = read_file(path, archived ? "archive" : "engine", kMostEngineBytes);
+    std::string_view content(reinterpret_cast<const char*>(file.data()), file.size());
+    if (archived) {
+        const Archive archive = read_archive(path, content);
+        kind = kind_of(archive.engine);
+        manifest_ = parse_manifest(archive.manifest, path + ": " + archive.engine + ".manifest.json");
+        content = archive.content;
+    } else {
+        manifest_ = read_manifest(path);
+    }
     check_manifest(path, kind, content, manifest_);
     image_bytes_ = samples_of(manifest_.input) * sample_bytes(manifest_.input.dtype);
     const Request request{path, content, manifest_, ort_library, threads == 0 ? usable_cpus() : threads};

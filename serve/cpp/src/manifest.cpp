@@ -1,82 +1,16 @@
 #include "manifest.h"
 
 #include <algorithm>
-#include <initializer_list>
 
 #include "bounds.h"
 #include "failure.h"
 #include "files.h"
-#include "json.h"
+#include "json_field.h"
 
 namespace rd {
 namespace {
 
 constexpr const char* kSchema = "ran-deploy.manifest/v1";
-
-// A value with the place that messages name.
-class Field {
-  public:
-    Field(const Json& value, std::string where) : value_(value), where_(std::move(where)) {}
-
-    bool is_null() const { return value_.kind == Json::Kind::null; }
-
-    Field operator[](const char* key) const {
-        const auto found = table().find(key);
-        if (found == table().end()) integrity(where_ + " lacks the key '" + key + "'.");
-        return Field(found->second, where_ + ": " + key);
-    }
-
-    bool has(const char* key) const {
-        const auto found = table().find(key);
-        return found != table().end() && found->second.kind != Json::Kind::null;
-    }
-
-    void only(std::initializer_list<const char*> keys) const {
-        for (const auto& [key, value] : table()) {
-            const auto same = [&key = key](const char* known) { return key == known; };
-            if (std::none_of(keys.begin(), keys.end(), same)) {
-                integrity(where_ + " has the unknown key '" + key + "'.", "Use a libran_deploy as new as the engine.");
-            }
-        }
-    }
-
-    const std::string& text() const { return get(Json::Kind::text, "text").text; }
-    std::int64_t whole() const { return get(Json::Kind::whole, "a whole number").whole; }
-
-    double number() const {
-        return value_.kind == Json::Kind::whole ? value_.real : get(Json::Kind::real, "a number").real;
-    }
-
-    std::vector<Field> items() const {
-        std::vector<Field> result;
-        const std::vector<Json>& list = get(Json::Kind::list, "a list").list;
-        for (std::size_t i = 0; i < list.size(); ++i) {
-            result.emplace_back(list[i], where_ + "[" + std::to_string(i) + "]");
-        }
-        return result;
-    }
-
-    const std::string& one_of(std::initializer_list<const char*> values) const {
-        std::string known;
-        for (const char* value : values) {
-            if (text() == value) return text();
-            known += std::string(known.empty() ? "'" : ", '") + value + "'";
-        }
-        integrity(where_ + " is '" + text() + "'; expected one of " + known + ".");
-    }
-
-    [[noreturn]] void wrong(const std::string& what) const { integrity(where_ + " " + what + "."); }
-
-  private:
-    const Json& get(Json::Kind kind, const char* expected) const {
-        if (value_.kind != kind) wrong(std::string("is not ") + expected);
-        return value_;
-    }
-    const std::map<std::string, Json>& table() const { return get(Json::Kind::table, "a table").table; }
-
-    const Json& value_;
-    std::string where_;
-};
 
 std::uint32_t side(const Field& field) {
     const std::int64_t value = field.whole();
@@ -160,13 +94,7 @@ Build read_build(const Field& field) {
 std::string manifest_path(const std::string& engine) { return engine + ".manifest.json"; }
 
 Manifest parse_manifest(std::string_view document, const std::string& where) {
-    Json root;
-    try {
-        root = Json::parse(document);
-    } catch (const JsonError& error) {
-        integrity(where + " is not valid JSON: " + error.reason + ", line " + std::to_string(error.line) +
-                  ", column " + std::to_string(error.column) + ".");
-    }
+    const Json root = parse_json(document, where);
     const Field field(root, where);
     field["schema"].one_of({kSchema});
     Manifest manifest;

@@ -44,7 +44,7 @@ std::string manifest_path(const std::string& engine);
 // in the preprocessing and the contract: one that is unknown there would change the answer.
 Manifest parse_manifest(std::string_view document, const std::string& where);
 
-// Read the manifest beside an engine that needs one.
+// Read the manifest beside an engine, which needs one.
 Manifest read_manifest(const std::string& engine);
 
 }  // namespace rd

@@ -1,7 +1,7 @@
-// Feeds the library damaged manifests, damaged images, and arguments that make no sense; the library must refuse or
+// Feeds the library damaged manifests and archives, damaged images, and arguments that make no sense; the library must refuse or
 // accept each of them, with a status that is no internal fault. Meant to be run under sanitizers.
 //
-//   fuzz CASES SEED FILE...    FILEs are whole manifests (.json) and images to damage
+//   fuzz CASES SEED FILE...    FILEs are whole manifests (.json), archives (.ran) and images to damage
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "archive.h"
 #include "boundary.h"
 #include "decode.h"
 #include "files.h"
@@ -36,6 +37,12 @@ void note(const char* what, ran_status status) {
 void try_manifest(const Case& text) {
     note("manifest", rd::guarded([&] {
              rd::parse_manifest({reinterpret_cast<const char*>(text.data()), text.size()}, "manifest");
+         }));
+}
+
+void try_archive(const Case& bytes) {
+    note("archive", rd::guarded([&] {
+             rd::read_archive("archive", {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
          }));
 }
 
@@ -102,13 +109,16 @@ Case read(const char* path) { return rd::read_file(path, "seed", 1 << 20); }
 int main(int argc, char** argv) {
     if (argc < 4) return RAN_USAGE;
     const std::uint64_t cases = std::strtoull(argv[1], nullptr, 10), seed = std::strtoull(argv[2], nullptr, 10);
-    std::vector<Case> manifests, images;
-    for (int i = 3; i < argc; ++i) (rd::suffix(argv[i]) == ".json" ? manifests : images).push_back(read(argv[i]));
-    if (manifests.empty() || images.empty()) return RAN_USAGE;
+    std::vector<Case> manifests, archives, images;
+    for (int i = 3; i < argc; ++i) {
+        const std::string ending = rd::suffix(argv[i]);
+        (ending == ".json" ? manifests : ending == ".ran" ? archives : images).push_back(read(argv[i]));
+    }
+    if (manifests.empty() || archives.empty() || images.empty()) return RAN_USAGE;
     for (case_number = 0; case_number < cases; ++case_number) {
         Random random(seed * 1000003 + case_number);
         const auto any = [&](const std::vector<Case>& from) -> const Case& { return from[random.below(from.size())]; };
-        switch (case_number % 4) {
+        switch (case_number % 5) {
             case 0: try_manifest(mutate(any(manifests), any(manifests), true, random)); break;
             case 1: {
                 Case file = mutate(any(images), any(images), false, random);
@@ -117,6 +127,7 @@ int main(int argc, char** argv) {
                 break;
             }
             case 2: try_sizes(random); break;
+            case 3: try_archive(mutate(any(archives), any(archives), false, random)); break;
             default: try_handles(random);
         }
     }

@@ -15,7 +15,7 @@ constexpr const char* kHelp =
     "Usage: classify ENGINE IMAGE... [--top K] [--runtime NAME] [--threads N] [--ort-library PATH]\n"
     "\n"
     "Print the likeliest classes of image files. ENGINE is an .onnx or .plan file that ran-deploy made, with its\n"
-    "manifest beside it.\n"
+    "manifest beside it, or a .ran archive.\n"
     "\n"
     "  --top K             classes to print for each image (5)\n"
     "  --runtime NAME      auto, onnxruntime, openvino, tensorrt or tensorrt-rtx (auto)\n"

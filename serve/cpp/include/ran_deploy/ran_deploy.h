@@ -129,7 +129,8 @@ typedef struct ran_prediction {
     const char *label;
 } ran_prediction;
 
-/* Open an engine, .onnx or .plan, with its manifest beside it. Hash first, then versions; nothing is loaded before. */
+/* Open an engine: .onnx or .plan with its manifest beside it, or a .ran archive, which holds both. Hashes first, then
+ * versions; nothing is loaded before. */
 RAN_API ran_status ran_engine_open(const char *path, const ran_options *options, ran_engine *engine);
 /* Close it once the runs in progress are done; a null handle is fine, a closed one is RAN_USAGE. */
 RAN_API ran_status ran_engine_close(ran_engine engine);
