@@ -61,26 +61,23 @@ def run_quietly(*command: str | Path, **options: object) -> str:
     return str(done.stdout + done.stderr)
 
 
-def configure_and_build(sources: Path, folder: Path, *options: str) -> str:
-    """Build ``sources`` in ``folder`` and return what the configuration said."""
+def configure_and_build(sources: Path, folder: Path, *options: str) -> None:
+    """Build ``sources`` in ``folder``."""
     environment = clean_environment()
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", "")])
     generator = ("-G", "Ninja") if shutil.which("ninja") else ()
-    said = run_quietly(cmake(), "-S", sources, "-B", folder, *generator, *options, env=environment)
+    run_quietly(cmake(), "-S", sources, "-B", folder, *generator, *options, env=environment)
     jobs = str(len(os.sched_getaffinity(0)))
     run_quietly(cmake(), "--build", folder, "--parallel", jobs, env=environment)
-    return said
 
 
 def build(folder: Path, *options: str) -> Built:
     """Build ``serve/cpp`` with the drivers of the tests."""
-    said = configure_and_build(SOURCES, folder, "-DRAN_DEPLOY_TESTS=ON", "-DCMAKE_UNITY_BUILD=ON", *options)
-    assert "no back end was found" not in said, said
+    configure_and_build(SOURCES, folder, "-DRAN_DEPLOY_TESTS=ON", "-DCMAKE_UNITY_BUILD=ON", *options)
     words = run_quietly(folder / "classify", "--version", env=clean_environment())
-    facts = dict(line.split(": ") for line in words.splitlines()[1:])
-    return Built(
-        folder=folder, backends=tuple(facts["back ends"].split()), formats=tuple(facts["image formats"].split())
-    )
+    lists = (line.split(": ") for line in words.splitlines()[1:])
+    facts = {name: tuple(part for part in rest.split() if part != "none") for name, rest in lists}
+    return Built(folder=folder, backends=facts["back ends"], formats=facts["image formats"])
 
 
 _reasons = {"JPEG": "libjpeg's headers are not installed", "PNG": "libpng's headers are not installed"}

@@ -26,16 +26,16 @@ def attention_network(contract: Contract) -> onnx.ModelProto:
         numpy_helper.from_array(np.float32(1 / 255).reshape(1), "scale"),
         numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice"),
     ]
-    pads = {"pads": [1, 1, 1, 1]}
+    pads = [1, 1, 1, 1]
     nodes = [
         helper.make_node("Cast", ["images"], ["cast"], to=TensorProto.FLOAT),
         helper.make_node("Transpose", ["cast"], ["planes"], perm=[0, 3, 1, 2]),
         helper.make_node("Mul", ["planes", "scale"], ["scaled"]),
-        helper.make_node("Conv", ["scaled", "stem_w"], ["stem"], **pads),
+        helper.make_node("Conv", ["scaled", "stem_w"], ["stem"], pads=pads),
         helper.make_node("Relu", ["stem"], ["features"]),
-        helper.make_node("Conv", ["features", "trunk_w"], ["trunk"], **pads),
+        helper.make_node("Conv", ["features", "trunk_w"], ["trunk"], pads=pads),
         helper.make_node("MaxPool", ["features"], ["small"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("Conv", ["small", "mask_w"], ["deep"], **pads),
+        helper.make_node("Conv", ["small", "mask_w"], ["deep"], pads=pads),
         helper.make_node("Resize", ["deep", "", "twice"], ["wide"], mode="linear"),
         helper.make_node("Sigmoid", ["wide"], ["mask"]),
         helper.make_node("Mul", ["mask", "trunk"], ["masked"]),

@@ -109,8 +109,8 @@ def test_wrong_sizes(built: Built, library: Library, engine: Path) -> None:
     for room in (0, one - 1, one + 1, 2**64 - 1):
         _refused(library, "engine_prepare", handle, byref(image), data, room)
         _refused(library, "fit", byref(image), 0, SIZE, data, room)
-    found, count = (Prediction * 1)(), c_size_t(9)
-    assert "at least 1" in _refused(library, "engine_classify", handle, byref(image), 0, found, byref(count))
+    found, written = (Prediction * 1)(), c_size_t(9)
+    assert "at least 1" in _refused(library, "engine_classify", handle, byref(image), 0, found, byref(written))
     _refused(library, "engine_label", handle, CLASSES, byref(c_char_p()))
     for struct_size in (0, 8, ctypes.sizeof(Info) + 8, 2**64 - 1):
         assert "bytes; expected" in _refused(library, "engine_info", handle, byref(Info(struct_size=struct_size)))

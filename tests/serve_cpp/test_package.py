@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ran_deploy.manifest import manifest_path
 from tests.serve_cpp.building import SAMPLES, SOURCES, Built, clean_environment, cmake, configure_and_build, run_quietly
 
 
@@ -36,7 +37,7 @@ def test_what_is_installed(prefix: Path) -> None:
 def test_the_example_service(prefix: Path, engine: Path, tmp_path: Path) -> None:
     shutil.copytree(SOURCES / "example", tmp_path / "example")  # away from this repository
     configure_and_build(tmp_path / "example", tmp_path / "build", f"-DCMAKE_PREFIX_PATH={prefix}")
-    classify = [prefix / "bin" / "classify", engine, "--top=1", "--threads=1"]
+    classify: list[str | Path] = [prefix / "bin" / "classify", engine, "--top=1", "--threads=1"]
     asked = [*SAMPLES, tmp_path / "gone.jpg", SAMPLES[0]]
     done = subprocess.run(
         [tmp_path / "build" / "service", engine],
@@ -58,6 +59,28 @@ def test_the_example_service(prefix: Path, engine: Path, tmp_path: Path) -> None
     failed = subprocess.run([tmp_path / "build" / "from_c", engine, "x"], capture_output=True, text=True, check=False)
     assert failed.returncode == 2
     assert failed.stderr.startswith("error: The image x does not exist.")
+
+
+def test_the_readmes_programs(prefix: Path, engine: Path, tmp_path: Path) -> None:
+    text = (SOURCES / "README.md").read_text()
+    cpp, c = (text.split(f"```{language}\n")[1].split("```")[0] for language in ("cpp", "c"))
+    sources = {
+        "cpp": cpp,
+        "c": f"#include <stdio.h>\n#include <ran_deploy/ran_deploy.h>\nint main(void) {{\n{c}return 0;\n}}\n",
+    }
+    shutil.copy(SAMPLES[0], tmp_path / "frog.jpg")
+    shutil.copy(engine, tmp_path / "att92_int8.onnx")
+    shutil.copy(manifest_path(engine), tmp_path / "att92_int8.onnx.manifest.json")
+    (library,) = prefix.rglob("libran_deploy.so")
+    answers = []
+    for suffix, source in sources.items():
+        (tmp_path / f"program.{suffix}").write_text(source)
+        compiler = ("c++", "-std=c++17") if suffix == "cpp" else ("cc", "-std=c99")
+        link = (f"-I{prefix}/include", library, f"-Wl,-rpath,{library.parent}")
+        run_quietly(*compiler, "-Wall", "-Werror", "-o", tmp_path / suffix, tmp_path / f"program.{suffix}", *link)
+        answers.append(run_quietly(tmp_path / suffix, cwd=tmp_path, env=clean_environment()).split())
+    assert answers[0][::2] == answers[1][::2], "the same labels"
+    assert len(answers[0]) == 10
 
 
 def test_pkg_config(prefix: Path, engine: Path, tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def test_fuzz_at_length(sanitized: Built, archive: Path, engine: Path, pictures:
 def test_golden_outputs(built: Built, sanitized: Built, make_engine: MakeEngine, pictures: list[Path]) -> None:
     sanitized.require("onnxruntime", "JPEG", "PNG")
     for path in (make_engine(), make_engine(dtype="float32", batch=1, resize=None)):
-        arguments = ("logits", path, "onnxruntime", *pictures, *SAMPLES)
+        arguments: tuple[str | Path, ...] = ("logits", path, "onnxruntime", *pictures, *SAMPLES)
         assert sanitized.run("test/driver", *arguments).stdout == built.run("test/driver", *arguments).stdout
 
 
