@@ -55,14 +55,15 @@ def plot_sensitivity(result: SensitivityResult, out: Path) -> None:
     axes.set_ylim(len(rows) - 0.4, -0.6)
     for place, row in enumerate(rows):
         if row.cost.flips:
-            axes.annotate(f" {row.cost.flips} flips", (max(row.cost.sqnr_db, 0), place), va="center", fontsize=6)
+            flips = f" {row.cost.flips} flip{'s' if row.cost.flips > 1 else ''}"
+            axes.annotate(flips, (max(row.cost.sqnr_db, 0), place), va="center", fontsize=6)
     axes.axvline(result.everything.sqnr_db, color="black", ls="--", lw=1)
     axes.set_xlabel(f"SQNR at the logits in dB, {result.images} images; dashed: everything quantized")
     axes.set_title(f"{Path(result.onnx).name}: one {result.grouping} in {result.precision}, the rest float32")
     used = {row.part for row in rows}
     axes.legend(
         handles=[Patch(color=_COLOURS[part], label=part) for part in PARTS if part in used],
-        loc="lower right",
+        loc="upper right",
         frameon=False,
     )
     axes.grid(axis="x", alpha=0.25)
