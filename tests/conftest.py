@@ -1,6 +1,7 @@
 """What holds for every test."""
 
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -12,8 +13,14 @@ from ran_deploy.runtime.gpu import require_gpu
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what is marked ``gpu`` where there is none, with the reason."""
+TESTS = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep an area's tests in one process, and skip what is marked ``gpu`` where there is none, with the reason."""
+    if config.pluginmanager.hasplugin("xdist"):
+        for item in items:  # areas share networks, engines and builds, which would else be made in each process
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return

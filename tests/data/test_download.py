@@ -168,6 +168,7 @@ def _hostile(*entries: tuple[str, bytes, str]) -> bytes:
         _hostile(("cifar-10-batches-bin/test_batch.bin", tarfile.REGTYPE, "")),
         b"no archive at all",
     ],
+    ids=["above", "above-within", "absolute", "link", "other-folder", "missing-files", "no-archive"],
 )
 def test_hostile_archives_leave_nothing(file_server: Any, tmp_path: Path, root: Path, content: bytes) -> None:
     file_server.files[ARCHIVE] = content
