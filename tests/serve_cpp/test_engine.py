@@ -139,7 +139,7 @@ def test_a_thousand_engines_leave_nothing_behind(built: Built, engine: Path) -> 
     before, after = map(
         int, built.run("test/driver", "cycles", engine, "onnxruntime", "1000", SAMPLES[0]).stdout.split()
     )
-    assert after - before < 1500, "kB, for a thousand sessions"
+    assert after - before < 10_000, "kB: ten for each engine, where one that leaked would leave a hundred"
 
 
 def test_nonsense_is_a_gate(built: Built, library: Library, make_engine: MakeEngine) -> None:
