@@ -42,7 +42,8 @@ def check_repository(repository: Path, engine: list[Path] | None, out: Path | No
 
     result = lint_repository(repository)
     counted = f"{result.errors} errors, {len(result.findings) - result.errors} warnings"
-    lines = [f"{repository}  {len(result.models)} models ({', '.join(result.models)}): {counted}"]
+    models = "1 model" if len(result.models) == 1 else f"{len(result.models)} models"
+    lines = [f"{repository}  {models} ({', '.join(result.models)}): {counted}"]
     for finding in result.findings:
         lines += ["", f"{finding.severity}  {finding.rule}", *_place(finding), *fact("", finding.message)]
         lines += fact("", f"fix: {finding.fix}")

@@ -79,7 +79,8 @@ def explain(
         runtime: What runs it; see :func:`~ran_deploy.runtime.open.open_engine`.
 
     Raises:
-        UsageError: The engine gives no masks, a file is missing, or an option is out of range.
+        UsageError: The engine gives no masks, a file is missing, an option is out of range, or an image
+            would be replaced by the picture.
         IntegrityError: A file is not an image, or the engine is damaged.
         MissingError: A package is missing.
         GateError: The engine returned numbers that are not finite.
@@ -87,6 +88,8 @@ def explain(
     check_positive("--top", top)
     check_picture(out)
     paths = find_images(files)
+    if out.absolute() in [path.absolute() for path in paths] or (out.exists() and any(map(out.samefile, paths))):
+        raise UsageError(f"{out} is among the images and would be replaced.", fix="Choose another --out.")
     if len(paths) > MOST_IMAGES:
         raise UsageError(
             f"{len(paths)} images were given; a picture holds at most {MOST_IMAGES}.", fix="Choose some of them."

@@ -83,9 +83,11 @@ class Inputs:
         written = None if apart_from is None else os.path.abspath(apart_from)  # noqa: PTH100 - without following links
         images: int | None = 0
         files = 0
+        for each in self._given:
+            if each.startswith("@"):
+                _keep(each[1:], written)
         for file in self._files():
-            if written is not None and os.path.abspath(file.path) == written:  # noqa: PTH100
-                raise UsageError(f"{file.path} is among the inputs and would be replaced.", fix="Choose another --out.")
+            _keep(file.path, written)
             _check(file)
             _add(digest, file)
             files += 1
@@ -131,6 +133,11 @@ class Inputs:
                     yield from _expand(Path(line), typed=False)
             else:
                 yield from _expand(Path(given), typed=True)
+
+
+def _keep(path: Path | str, written: str | None) -> None:
+    if written is not None and os.path.abspath(path) == written:  # noqa: PTH100 - without following links
+        raise UsageError(f"{path} is among the inputs and would be replaced.", fix="Choose another --out.")
 
 
 def _expand(path: Path, *, typed: bool) -> Iterator[_File]:

@@ -65,7 +65,10 @@ def package(
     if format == "triton":
         return package_triton(sources, out, name=name, options=options, samples=samples, version=version, force=force)
     if kserve is None:
-        raise UsageError("A service of KServe needs to know where its repository is.", fix="Give --storage-uri.")
+        raise UsageError(
+            "A service of KServe needs to know where its repository is.",
+            fix="Give --storage-uri, such as s3://BUCKET/models.",
+        )
     return package_kserve(sources, out, name=name, options=options, kserve=kserve, samples=samples, force=force)
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import BatchProfile, Contract, Manifest, verified_manifest
+from ran_deploy.runtime.archive import ARCHIVE_SUFFIX
 
 _KINDS: dict[str, Literal["onnx", "plan"]] = {".onnx": "onnx", ".plan": "plan"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -46,6 +47,8 @@ def read_source(path: Path) -> EngineSource:
             it and for which batch sizes.
     """
     kind = _KINDS.get(path.suffix)
+    if path.suffix == ARCHIVE_SUFFIX:
+        raise UsageError(f"{path} is a package already.", fix="Give the engine that it was made from.")
     if kind is None:
         raise UsageError(
             f"{path} ends in {path.suffix!r}; a package holds .onnx or .plan engines, which run without torch.",

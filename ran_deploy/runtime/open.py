@@ -126,6 +126,8 @@ def _check_kind(path: Path, device: str) -> str:
         raise UsageError(f"The device is {device!r}; expected one of {', '.join(_DEVICES)}.")
     kind = _KINDS.get(path.suffix)
     if kind is None:
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder; the engine must be a file.", fix="Name the file in it.")
         raise UsageError(
             f"{path} ends in {path.suffix!r}; an engine ends in .safetensors, .onnx, .plan or .ran.",
             fix="Give the file that train, export, build or package wrote.",

@@ -29,7 +29,10 @@ _GONE = 499
 def error_response(error: BaseException) -> Response:
     """Return the answer to a request that failed: ``{"error": …}`` with the documented status."""
     if isinstance(error, HTTPException):
-        return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+        said = error.detail
+        if error.status_code == 405:
+            said = f"This address takes another method: {(error.headers or {}).get('Allow', 'GET')}."
+        return JSONResponse({"error": said}, error.status_code, headers=error.headers)
     headers = {"retry-after": "1"} if isinstance(error, QueueFullError) else None
     return JSONResponse({"error": told(error)}, http_status(error), headers=headers)
 

@@ -66,6 +66,16 @@ def test_an_engine_without_masks_gets_one_sentence_with_the_fix(
     assert not out.exists()
 
 
+def test_an_image_is_not_replaced_by_the_picture(photos: Path) -> None:
+    image = photos / "a.png"
+    before = image.read_bytes()
+    (photos.parent / "link.png").hardlink_to(image)
+    for out in (image, photos.parent / "link.png"):
+        with pytest.raises(UsageError, match="is among the images and would be replaced"):
+            explain(photos / "absent.onnx", [photos], out=out)
+    assert image.read_bytes() == before
+
+
 def test_too_many_images_are_refused_before_the_engine_is_opened(tmp_path: Path) -> None:
     for index in range(MOST_IMAGES + 1):
         Image.new("RGB", (SIZE, SIZE)).save(tmp_path / f"{index}.png")

@@ -122,6 +122,9 @@ def test_the_output_is_not_an_input(tmp_path: Path, make_folder: MakeFolder) -> 
     out = tmp_path / "images" / ".." / "p.jsonl"
     with pytest.raises(UsageError, match="would be replaced"):
         Inputs([make_folder(1), tmp_path / "p.jsonl"]).survey(apart_from=out)
+    (tmp_path / "p.jsonl").write_text(f"{tmp_path}/images/0.png")
+    with pytest.raises(UsageError, match="would be replaced"):
+        Inputs([f"@{tmp_path}/p.jsonl"]).survey(apart_from=out)
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def test_a_triton_repository(engine: Path, tmp_path: Path, capsys: pytest.Captur
 
 def test_the_check(repository: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["package", "--check", str(repository)]) == 0
-    assert "1 models (small): 0 errors, 0 warnings" in capsys.readouterr().out
+    assert "1 model (small): 0 errors, 0 warnings" in capsys.readouterr().out
     broken = Path(shutil.copytree(repository, tmp_path / "broken"))
     (broken / "small" / "labels.txt").unlink()
     assert run(["package", "--check", str(broken), "--json"]) == 3

@@ -24,6 +24,9 @@ def test_files_that_cannot_be_packaged(tmp_path: Path) -> None:
         read_source(tmp_path / "absent.onnx")
     with pytest.raises(UsageError, match=r"ends in '.safetensors'; a package holds"):
         read_source(tmp_path / "a.safetensors")
+    with pytest.raises(UsageError, match="is a package already") as caught:
+        read_source(tmp_path / "a.ran")
+    assert "engine that it was made from" in str(caught.value.fix)
     bare = onnx_engine(tmp_path / "bare.onnx")
     manifest_path(bare).unlink()
     with pytest.raises(UsageError, match="has no manifest beside it"):

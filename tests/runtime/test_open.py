@@ -24,6 +24,11 @@ def test_names_the_three_kinds(tmp_path: Path, name: str) -> None:
         open_engine(tmp_path / name)
 
 
+def test_a_folder_under_any_name(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is a folder; the engine must be a file"):
+        open_engine(tmp_path)
+
+
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx", ".plan"])
 def test_missing_empty_and_folder(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"model{suffix}"

@@ -209,7 +209,10 @@ def test_addresses_that_do_not_exist(server: Running, method: str, path: str, st
         connection.endheaders()
         answer = connection.getresponse()
         assert answer.status == status
-        assert json.loads(answer.read())["error"]
+        said = json.loads(answer.read())["error"]
+        assert said
+        if status == 405:
+            assert said == f"This address takes another method: {answer.headers['Allow']}."
 
 
 def test_large_bodies_are_status_413_before_they_are_read(server: Running) -> None:
