@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from ran_deploy.data.open import open_dataset as open_dataset
     from ran_deploy.engine.build import build_engine as build_engine
     from ran_deploy.engine.inspect import inspect_file as inspect_file
-    from ran_deploy.explain.explain import explain as explain
+    from ran_deploy.explaining.explain import explain as explain
     from ran_deploy.graph.export import export_onnx as export_onnx
     from ran_deploy.graph.verify import verify_engines as verify_engines
     from ran_deploy.machine.diagnose import doctor as doctor
@@ -42,7 +42,7 @@ _HOMES = {
     "doctor": "ran_deploy.machine.diagnose",
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",
-    "explain": "ran_deploy.explain.explain",
+    "explain": "ran_deploy.explaining.explain",
     "export_onnx": "ran_deploy.graph.export",
     "fetch_dataset": "ran_deploy.data.download",
     "inspect_file": "ran_deploy.engine.inspect",

@@ -22,7 +22,7 @@ def explain_command(
     as_json: JsonFlag = False,
 ) -> None:
     """Draw the attention masks over images: from a checkpoint, or an .onnx exported with --with-masks."""
-    from ran_deploy.explain.explain import explain
+    from ran_deploy.explaining.explain import explain
 
     result = explain(engine, files, out=out, top=top, threads=threads, trust=trust, runtime=runtime)
     names = [mask.name.removeprefix("mask_") for mask in result.images[0].masks]

@@ -17,7 +17,7 @@ ALLOWED = {
     "arch": {"data"},
     "cuda": set(),
     "runtime": {"data", "arch", "cuda"},
-    "explain": {"data", "runtime"},
+    "explaining": {"data", "runtime"},
     "graph": {"data", "arch", "runtime"},
     "train": {"data", "arch"},
     "quant": {"data", "arch", "runtime", "graph"},
@@ -129,6 +129,9 @@ def test_the_public_names_are_sorted_and_exist() -> None:
     ]
     for name in ran_deploy.__all__:
         assert getattr(ran_deploy, name).__doc__
+        assert callable(getattr(ran_deploy, name))
+        # Python sets a submodule as an attribute of its package, where it would hide the function of the same name.
+        assert not any((ROOT / place).exists() for place in (name, f"{name}.py"))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         ran_deploy.nothing  # noqa: B018
     assert set(ran_deploy.__all__) < set(dir(ran_deploy))

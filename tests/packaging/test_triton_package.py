@@ -18,7 +18,7 @@ from ran_deploy.packaging.record import RECORD, read_record
 from ran_deploy.packaging.result import Finding, PackageResult
 from ran_deploy.packaging.triton_options import TritonOptions
 from ran_deploy.resources import models_folder
-from tests.explain.masked import save_masked
+from tests.explaining.masked import save_masked
 from tests.packaging.engines import contract, onnx_engine, plan_engine
 
 pytest.importorskip("tritonclient.grpc", reason="Triton's schema comes with tritonclient")

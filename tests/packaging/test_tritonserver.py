@@ -17,7 +17,7 @@ from ran_deploy.packaging.package import package
 from ran_deploy.packaging.triton_options import TritonOptions
 from ran_deploy.resources import models_folder
 from ran_deploy.runtime.open import open_engine
-from tests.explain.masked import save_masked
+from tests.explaining.masked import save_masked
 from tests.packaging.engines import contract, onnx_engine
 from tests.packaging.triton_process import Server, TritonFailedError, triton
 

@@ -10,7 +10,7 @@ from ran_deploy.errors import UsageError
 from ran_deploy.manifest import manifest_path
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.torch_session import TorchSession
-from tests.explain.masked import SIZE, save_masked
+from tests.explaining.masked import SIZE, save_masked
 
 
 @pytest.fixture

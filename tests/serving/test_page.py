@@ -19,7 +19,7 @@ from ran_deploy.serving.http_limits import HttpLimits
 from ran_deploy.serving.masks import HOW_TO
 from ran_deploy.serving.page import POLICY
 from ran_deploy.serving.spec import HostOptions, ModelSpec
-from tests.explain.masked import SIZE, save_checkpoint, save_masked
+from tests.explaining.masked import SIZE, save_checkpoint, save_masked
 from tests.serving.front import Running, png, running, save_means
 
 STRANGE = ('<img src=x onerror="alert(1)">', "grün & blau", "${blue}")

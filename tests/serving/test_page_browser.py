@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from ran_deploy.serving.spec import HostOptions, ModelSpec
-from tests.explain.masked import save_masked
+from tests.explaining.masked import save_masked
 from tests.serving.browser import NAMES, Browser, find_browser
 from tests.serving.front import Running, running, save_means
 

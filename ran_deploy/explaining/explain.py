@@ -6,8 +6,8 @@ from pathlib import Path
 
 from ran_deploy.data.preprocess import find_images
 from ran_deploy.errors import UsageError
-from ran_deploy.explain.attention import ImageAttention, attend
-from ran_deploy.explain.picture import check_picture, draw
+from ran_deploy.explaining.attention import ImageAttention, attend
+from ran_deploy.explaining.picture import check_picture, draw
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.open import Runtime, open_engine

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from ran_deploy.errors import UsageError
-from ran_deploy.explain.attention import ChannelView, ImageAttention, ModuleView
-from ran_deploy.explain.picture import check_picture, draw, overlay
+from ran_deploy.explaining.attention import ChannelView, ImageAttention, ModuleView
+from ran_deploy.explaining.picture import check_picture, draw, overlay
 from ran_deploy.runtime.predict import Guess
 
 RAMP = np.linspace(0.2, 0.6, 64, dtype=np.float32).reshape(8, 8)

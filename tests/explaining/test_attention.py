@@ -8,10 +8,10 @@ import pytest
 from PIL import Image
 
 from ran_deploy.errors import GateError, UsageError
-from ran_deploy.explain.attention import VIEW_SIDE, _most_telling, attend, by_stage, sharp_view
+from ran_deploy.explaining.attention import VIEW_SIDE, _most_telling, attend, by_stage, sharp_view
 from ran_deploy.manifest import Preprocessing
 from ran_deploy.runtime.open import open_engine
-from tests.explain.masked import SIZE, save_checkpoint, save_masked
+from tests.explaining.masked import SIZE, save_checkpoint, save_masked
 
 
 @pytest.fixture

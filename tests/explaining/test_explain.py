@@ -9,8 +9,8 @@ from PIL import Image
 
 from ran_deploy.cli.app import run
 from ran_deploy.errors import UsageError
-from ran_deploy.explain.explain import MOST_IMAGES, explain
-from tests.explain.masked import SIZE, save_checkpoint, save_masked
+from ran_deploy.explaining.explain import MOST_IMAGES, explain
+from tests.explaining.masked import SIZE, save_checkpoint, save_masked
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from PIL import Image
 
 from ran_deploy.data.dataset import Images
 from ran_deploy.errors import UsageError
-from ran_deploy.explain.attention import ImageAttention, Map, ModuleView, by_stage
+from ran_deploy.explaining.attention import ImageAttention, Map, ModuleView, by_stage
 from ran_deploy.files import atomic_path, require_writable
 from ran_deploy.optional import require
 

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from ran_deploy.manifest import publish
-from tests.explain.masked import describe, masked_contract, save_masked
+from tests.explaining.masked import describe, masked_contract, save_masked
 
 
 @pytest.fixture
