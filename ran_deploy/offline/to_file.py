@@ -10,9 +10,10 @@ from typing import Literal
 
 from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.files import require_writable
+from ran_deploy.manifest import manifest_path
 from ran_deploy.offline.inputs import Inputs, Survey
 from ran_deploy.offline.options import EngineChoice, RowOptions
-from ran_deploy.offline.parts import Parts, claimed_parts, remove_left_over
+from ran_deploy.offline.parts import Parts, claimed_parts, parts_folder, remove_left_over
 from ran_deploy.offline.publish import publish_predictions
 from ran_deploy.offline.ray_pool import Pool, ray_run
 from ran_deploy.offline.record import PredictionsRecord, finished, identify
@@ -100,7 +101,7 @@ def predict_to_file(
             "--ray-workers is the size of a pool of Ray actors.", fix="Say where by --ray, such as --ray local."
         )
     pool = None if ray is None else Pool(address=ray, workers=ray_workers)
-    _check_format(out)
+    _check_out(out)
     inputs = Inputs(files)
     survey = inputs.survey(apart_from=out, count=pool is not None)
     require_writable(out)
@@ -135,13 +136,19 @@ def _opened(
     return ray_run(choice, inputs, options, survey.images or 0, pool)
 
 
-def _check_format(out: Path) -> None:
+def _check_out(out: Path) -> None:
     if out.is_dir():
         raise UsageError(f"{out} is a folder.", fix="Name the file to write.")
     if out.suffix not in FORMATS:
         raise UsageError(f"The file to write is {out}; its name must end in {' or '.join(FORMATS)}.")
     if out.suffix == ".parquet":
         require("pyarrow", f"Writing {out}")
+    # A kill between the two may leave the file without its manifest, but then the parts are still there.
+    if out.exists() and not manifest_path(out).exists() and not parts_folder(out).exists():
+        raise UsageError(
+            f"{out} exists and has no manifest beside it, so ran-deploy predict did not write it.",
+            fix="Give another name, or remove the file.",
+        )
 
 
 def _accept(errors: int, options: RowOptions) -> None:

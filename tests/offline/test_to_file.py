@@ -193,6 +193,13 @@ def test_files_of_others_in_the_folder_of_parts_are_not_touched(
     assert strange.read_text() == "mine"
 
 
+def test_a_file_of_others_is_not_replaced(engine: Path, make_folder: MakeFolder, out: Path) -> None:
+    out.write_text("mine")
+    with pytest.raises(UsageError, match=r"p\.jsonl exists and has no manifest beside it"):
+        predict_to_file(engine, [make_folder(2)], out, restart=True)
+    assert out.read_text() == "mine"
+
+
 def test_two_at_once_are_kept_apart(engine: Path, make_folder: MakeFolder, out: Path) -> None:
     folder = make_folder(3)
     record = predict_to_file(engine, [folder], out.with_name("other.jsonl")).record
