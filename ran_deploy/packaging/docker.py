@@ -20,7 +20,7 @@ from ran_deploy.packaging.source import EngineSource, model_names
 from ran_deploy.runtime.open import Runtime
 
 CORE = ("numpy", "onnx", "pillow", "safetensors", "typer")
-SERVE = ("httptools", "prometheus-client", "starlette", "tritonclient[grpc]", "uvicorn", "uvloop")
+SERVE = ("grpcio", "httptools", "prometheus-client", "starlette", "tritonclient[grpc]", "uvicorn", "uvloop")
 """What the package itself and its extra "serve" need; a test compares them with ``pyproject.toml``."""
 _RUNTIMES: dict[str, tuple[str, ...]] = {
     "auto": ("onnxruntime",),

@@ -18,6 +18,7 @@ from ran_deploy.packaging.package import package
 from ran_deploy.runtime.archive import HEADER, read_header
 from ran_deploy.runtime.open import open_engine
 from tests.packaging.engines import contract, onnx_engine, plan_engine
+from tests.with_openvino import require_openvino
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_it_opens_like_its_engine(archive: Path, engine: Path) -> None:
 
 
 def test_it_opens_in_another_runtime(archive: Path) -> None:
-    pytest.importorskip("openvino")
+    require_openvino()
     images = np.zeros((1, 32, 32, 3), np.uint8)
     with open_engine(archive, runtime="openvino", threads=1) as session:
         assert session.run(images).shape == (1, 10)

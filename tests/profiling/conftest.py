@@ -11,6 +11,7 @@ from ran_deploy.profiling.profile import profile
 from ran_deploy.profiling.result import ProfileResult
 from tests.profiling.small_network import CLASSES, SIZE, small_network
 from tests.quant.small import publish_model
+from tests.with_openvino import require_openvino
 
 CONTRACT = Contract(
     input=TensorSpec(name="images", dtype="uint8", shape=(DYNAMIC, SIZE, SIZE, 3), layout="NHWC"),
@@ -45,6 +46,6 @@ def in_onnxruntime(network: Path, quickly: None, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def in_openvino(network: Path, quickly: None, tmp_path_factory: pytest.TempPathFactory) -> ProfileResult:
-    pytest.importorskip("openvino", reason="openvino is not installed")
+    require_openvino()
     trace = tmp_path_factory.mktemp("openvino") / "trace.json"
     return profile(network, batch=2, iterations=4, threads=1, runtime="openvino", trace=trace)
