@@ -20,7 +20,9 @@ def _upsample(x: Tensor) -> Tensor:
     return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
 
 
-def _forward(self: attention.AttentionModule, x: Tensor) -> Tensor:
+def _forward(self: attention.AttentionModule, x: Tensor, seen: None = None) -> Tensor:
+    if seen is not None:
+        raise TypeError("a plain export shows no masks")
     x = self.before(x)
     trunk = self.trunk(x)
     return self.after((1 + self.mask(x)) * trunk)  # type: ignore[no-any-return]
