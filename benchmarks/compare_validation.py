@@ -5,8 +5,6 @@ of the time that each of its calls took.
 """
 
 import argparse
-import datetime
-import json
 import sys
 import time
 from collections import Counter
@@ -14,18 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from result_file import ResultFile
+
 from ran_deploy.bench.compare import compare_sessions
 from ran_deploy.bench.compare_result import BatchComparison, CompareOptions
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.config import to_mapping
 from ran_deploy.errors import RanDeployError, UsageError
-from ran_deploy.files import require_writable, sha256_file, write_text
+from ran_deploy.files import sha256_file
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.evaluate import wilson_interval
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Logits, Session
 
-RESULTS = Path(__file__).resolve().parent / "results"
 BAR = 0.95
 """Share of the trials that must end in the right verdict: 19 of 20."""
 
@@ -122,27 +121,21 @@ def summarize(kind: str, batch: int, trials: list[BatchComparison]) -> Series:
 def main(words: list[str]) -> int:
     """Measure, write the result and print it; 7 if a bar is missed."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"compare_validation_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("compare_validation", options)
     try:
         if options.trials < 1 or not 0 < options.slowdown < 1:
             raise UsageError("--trials must be at least 1, and --slowdown between 0 and 1, such as 0.05.")
-        require_writable(out)
+        result_file.check()
         environment, digest = read_environment(), sha256_file(options.engine)
         found = [summarize(kind, batch, trials) for (kind, batch), trials in measure(options).items()]
         document = {
-            "schema": "ran-deploy.benchmarks.compare_validation/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {
-                name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
-            },
             "sha256": digest,
             "environment": to_mapping(environment),
             "load_average_after": read_environment().load_average_1min,
             "passed": all(series.passed for series in found),
             "series": [to_mapping(series) for series in found],
         }
-        write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        result_file.write(document)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
@@ -156,7 +149,7 @@ def main(words: list[str]) -> int:
             f"(95% interval {100 * low:.0f}% to {100 * high:.0f}%), ratios {values[0]:.3f} to {values[-1]:.3f}  "
             f"{'passed' if series.passed else 'NOT PASSED'}"
         )
-    sys.stdout.write("\n".join([*lines, f"written to {out}"]) + "\n")
+    sys.stdout.write("\n".join([*lines, f"written to {result_file.path}"]) + "\n")
     return 0 if document["passed"] else 7
 
 

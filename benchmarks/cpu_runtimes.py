@@ -5,14 +5,13 @@ See benchmarks/README.md. The clock covers one synchronous ``run()`` call, as in
 
 import argparse
 import contextlib
-import datetime
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from plain_export import export_plainly
+from result_file import ResultFile
 
 from ran_deploy.arch.checkpoint import CheckpointInfo, save_weights
 from ran_deploy.bench.environment import read_environment
@@ -22,7 +21,6 @@ from ran_deploy.bench.ratio import LEAST_ROUNDS, Ratio, speed_ratio
 from ran_deploy.config import to_mapping
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.errors import MissingError, RanDeployError, UsageError
-from ran_deploy.files import require_writable, write_text
 from ran_deploy.graph.export import default_name, export_onnx
 from ran_deploy.graph.source import load_source
 from ran_deploy.quant.calibration_options import CalibrationOptions
@@ -30,7 +28,6 @@ from ran_deploy.quant.int8 import quantize_int8
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.session import Session, SessionInfo
 
-RESULTS = Path(__file__).resolve().parent / "results"
 PLAIN = "plain export"
 
 
@@ -164,12 +161,11 @@ def show(batch: int, entries: list[Entry], absent: dict[str, str]) -> None:
 def main(words: list[str]) -> int:
     """Measure, print and write the result."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"cpu_runtimes_{options.arch}_{options.dataset}_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("cpu_runtimes", options, options.arch, options.dataset)
     try:
         if options.rounds < LEAST_ROUNDS:
             raise UsageError(f"--rounds is {options.rounds}; expected at least {LEAST_ROUNDS}.")
-        require_writable(out)
+        result_file.check()
         entries = contenders(options)
         environment = read_environment()
         found = []
@@ -178,20 +174,15 @@ def main(words: list[str]) -> int:
             show(batch, results, absent)
             found.append({"batch": batch, "entries": [to_mapping(entry) for entry in results], "absent": absent})
         document = {
-            "schema": "ran-deploy.benchmarks.cpu_runtimes/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {
-                name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
-            },
             "environment": to_mapping(environment),
             "batches": found,
         }
-        write_text(out, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        result_file.write(document)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
     sys.stdout.write(f"{environment.cpu}, {environment.cpus} CPUs, {' '.join(environment.cpu_features)}\n")
-    sys.stdout.write(f"load average before: {environment.load_average_1min}\nwritten to {out}\n")
+    sys.stdout.write(f"load average before: {environment.load_average_1min}\nwritten to {result_file.path}\n")
     return 0
 
 

@@ -5,9 +5,7 @@ See benchmarks/README.md. ModelOpt needs an environment of its own: it pins onnx
 
 import argparse
 import contextlib
-import datetime
 import importlib.util
-import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
@@ -16,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+from result_file import ResultFile
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.config import to_mapping
@@ -26,7 +25,6 @@ from ran_deploy.engine.layers import parse_layers
 from ran_deploy.engine.precision import obtained_types
 from ran_deploy.engine.profile import make_profile
 from ran_deploy.errors import MissingError, RanDeployError
-from ran_deploy.files import require_writable, write_text
 from ran_deploy.manifest import Contract, Manifest
 from ran_deploy.optional import versions
 from ran_deploy.progress import Progress
@@ -40,7 +38,6 @@ from ran_deploy.runtime.evaluate import EvalResult, Tally, sample_count, spread_
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.paired import PairedAccuracy, compare_predictions
 
-RESULTS = Path(__file__).resolve().parent / "results"
 FLOAT = "float32"
 _BATCH = 64
 
@@ -172,12 +169,11 @@ def show(results: dict[str, EvalResult], pairs: dict[str, PairedAccuracy], made:
 def main(words: list[str]) -> int:
     """Quantize in each way, build, evaluate, print and write the result."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"modelopt_int8_{options.onnx.stem}_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("modelopt_int8", options, options.onnx.stem)
     try:
         require_modelopt()
         flavour = load_flavour("tensorrt-rtx")
-        require_writable(out)
+        result_file.check()
         paths, made = {FLOAT: options.onnx}, {}
         for way in WAYS:
             calibration = CalibrationOptions(
@@ -199,11 +195,6 @@ def main(words: list[str]) -> int:
         dataset = options.dataset or result.manifest.dataset or ""
         results, pairs = accuracy(paths, dataset, options.data, options.limit)
         document = {
-            "schema": "ran-deploy.benchmarks.modelopt_int8/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {
-                name: str(value) if isinstance(value, Path) else value for name, value in vars(options).items()
-            },
             "environment": to_mapping(read_environment()),
             "versions": versions("nvidia-modelopt", "onnx", "onnxruntime", "onnxruntime-gpu"),
             "builder": {"flavour": flavour.name, "version": flavour.version},
@@ -211,12 +202,12 @@ def main(words: list[str]) -> int:
             "accuracy": to_mapping(results),
             "paired": to_mapping(pairs),
         }
-        write_text(out, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        result_file.write(document)
         show(results, pairs, made)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
-    sys.stdout.write(f"written to {out}\n")
+    sys.stdout.write(f"written to {result_file.path}\n")
     return 0
 
 

@@ -8,8 +8,6 @@ import argparse
 import asyncio
 import contextlib
 import csv
-import datetime
-import json
 import shutil
 import statistics
 import subprocess
@@ -21,19 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from result_file import ResultFile
 from served_process import DATATYPES, server_process
 
 from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.loop import NS_PER_S, timed_loop
 from ran_deploy.config import to_mapping
 from ran_deploy.data.preprocess import to_engine_input
 from ran_deploy.data.probes import generated_images
 from ran_deploy.errors import RanDeployError, UsageError
-from ran_deploy.files import require_writable, sha256_file, write_text
+from ran_deploy.files import sha256_file
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Session
 
-RESULTS = Path(__file__).resolve().parent / "results"
 SATURATION_BAR = 0.9
 """Least share of the bare session's images per second."""
 LIGHT_BAR = 1.5
@@ -87,13 +86,8 @@ def bare(session: Session, images: Any, batch: int, seconds: float) -> list[floa
     """Return the times of runs of ``batch`` images, in seconds; the first run is not counted."""
     part = np.ascontiguousarray(np.resize(images, (batch, *images.shape[1:])))
     session.run(part)
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-    while time.perf_counter() < until or not times:
-        begun = time.perf_counter()
-        session.run(part)
-        times.append(time.perf_counter() - begun)
-    return times
+    latencies_ns, _ = timed_loop(session, [part], runs=1, duration_ns=round(seconds * NS_PER_S))
+    return [latency / NS_PER_S for latency in latencies_ns]
 
 
 def perf_analyzer(program: str, options: argparse.Namespace, at: str, concurrency: int, images: int) -> Load:
@@ -215,8 +209,7 @@ def judge(rounds: list[Round], max_delay_ms: float) -> dict[str, Any]:
 def main(words: list[str]) -> int:
     """Measure, write the result and print it; 7 if a bar is missed."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"serving_load_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("serving_load", options)
     program = None if options.client == "tritonclient" else shutil.which("perf_analyzer")
     try:
         if options.client == "perf_analyzer" and program is None:
@@ -225,14 +218,11 @@ def main(words: list[str]) -> int:
             )
         if min(options.rounds, options.request_images, options.max_batch, *options.bare_batch) < 1:
             raise UsageError("Rounds, images and batches must be at least 1.", fix="Use --rounds 3.")
-        require_writable(out)
+        result_file.check()
         environment, digest = read_environment(), sha256_file(options.engine)
         rounds = measure(options, program)
         verdict = judge(rounds, options.max_delay_ms)
         document = {
-            "schema": "ran-deploy.benchmarks.serving_load/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()},
             "client": "perf_analyzer" if program else "tritonclient",
             "sha256": digest,
             "environment": to_mapping(environment),
@@ -240,7 +230,7 @@ def main(words: list[str]) -> int:
             **verdict,
             "rounds": [to_mapping(one) for one in rounds],
         }
-        write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        result_file.write(document)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
@@ -248,7 +238,7 @@ def main(words: list[str]) -> int:
         f"{environment.cpu}, {environment.cpus} CPUs, load average before: {environment.load_average_1min}\n"
         f"at saturation {verdict['saturation_share']:.1%} of the bare session's images/s (bar {SATURATION_BAR:.0%})\n"
         f"light load p99 {verdict['light_p99_factor']:.2f} × (bare latency + delay) (bar {LIGHT_BAR})\n"
-        f"{out}\n"
+        f"{result_file.path}\n"
     )
     return 0 if verdict["passed"] else 7
 

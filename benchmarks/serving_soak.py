@@ -6,8 +6,6 @@ any logits that are not the bare session's, fail the run.
 
 import argparse
 import asyncio
-import datetime
-import json
 import logging
 import os
 import shutil
@@ -21,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from result_file import ResultFile
 from served_process import HttpHost, server_process
 
 from ran_deploy.bench.environment import read_environment
@@ -28,7 +27,7 @@ from ran_deploy.config import to_mapping
 from ran_deploy.data.preprocess import to_engine_input
 from ran_deploy.data.probes import generated_images
 from ran_deploy.errors import GateError, RanDeployError
-from ran_deploy.files import require_file, require_writable, write_text
+from ran_deploy.files import require_file
 from ran_deploy.manifest import manifest_path
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import open_engine
@@ -36,7 +35,6 @@ from ran_deploy.serving.errors import DeadlineError, QueueFullError, ServingErro
 from ran_deploy.serving.host import ModelHost
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 
-RESULTS = Path(__file__).resolve().parent / "results"
 POOL = 64
 """Different images."""
 LARGEST = 5
@@ -193,13 +191,12 @@ def install(engine: Path, target: Path) -> None:
 def main(words: list[str]) -> int:
     """Soak, write the result and print it; 3 if an answer was wrong or undocumented."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"serving_soak_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("serving_soak", options)
     logging.getLogger("ran_deploy.serving").setLevel(logging.ERROR)  # the kill is on purpose
     try:
         for engine in filter(None, (options.engine, options.second)):
             require_file(manifest_path(engine), what="manifest", fix="Export the engine with ran-deploy.")
-        require_writable(out)
+        result_file.check()
         environment = read_environment()
         with tempfile.TemporaryDirectory(prefix="ran-deploy-soak-") as folder:
             engine = Path(folder) / f"served{options.engine.suffix}"
@@ -207,9 +204,6 @@ def main(words: list[str]) -> int:
             soak = Soak(options, engine)
             seconds = asyncio.run(soak.run_over_http() if options.http else soak.run())
         document = {
-            "schema": "ran-deploy.benchmarks.serving_soak/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()},
             "environment": to_mapping(environment),
             "seconds": seconds,
             "outcomes": dict(sorted(soak.outcomes.items())),
@@ -217,7 +211,7 @@ def main(words: list[str]) -> int:
             "wrong": soak.wrong[:100],
             "passed": not soak.wrong and sum(soak.outcomes.values()) == options.requests,
         }
-        write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        result_file.write(document)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
@@ -228,7 +222,7 @@ def main(words: list[str]) -> int:
         sys.stdout.write(f"after {event['requests_sent']:>6,}: {event['event']}\n")
     for line in soak.wrong[:10]:
         sys.stdout.write(f"  {line}\n")
-    sys.stdout.write(f"{out}\n")
+    sys.stdout.write(f"{result_file.path}\n")
     return 0 if document["passed"] else GateError.exit_code
 
 

@@ -6,8 +6,6 @@ are processes of their own), so that both meet the same machine; the same images
 
 import argparse
 import asyncio
-import datetime
-import json
 import statistics
 import sys
 import time
@@ -17,14 +15,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from result_file import ResultFile
 
 from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.loop import NS_PER_MS, NS_PER_S, timed_loop
 from ran_deploy.bench.statistics import minimum_samples, supported_percentile
 from ran_deploy.config import to_mapping
 from ran_deploy.data.preprocess import to_engine_input
 from ran_deploy.data.probes import generated_images
 from ran_deploy.errors import RanDeployError, UsageError
-from ran_deploy.files import require_writable, write_text
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Session
@@ -32,7 +31,6 @@ from ran_deploy.runtime.threads import usable_cpus
 from ran_deploy.serving.host import ModelHost
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 
-RESULTS = Path(__file__).resolve().parent / "results"
 SATURATION_BAR = 0.9
 """Least share of the bare session's images per second at its best batch."""
 LIGHT_BAR = 1.5
@@ -73,12 +71,8 @@ def arguments(words: list[str]) -> argparse.Namespace:
 def bare_rate(session: Session, part: Images, seconds: float) -> float:
     """Return the images per second of one batch after another."""
     session.run(part)
-    runs, begun = 0, time.perf_counter()
-    while (now := time.perf_counter()) - begun < seconds or not runs:
-        session.run(part)
-        runs += 1
-        now = time.perf_counter()
-    return runs * len(part) / (now - begun)
+    latencies_ns, wall_ns = timed_loop(session, [part], runs=1, duration_ns=round(seconds * NS_PER_S))
+    return len(latencies_ns) * len(part) * NS_PER_S / wall_ns
 
 
 async def served_rate(host: ModelHost, images: Images, count: int, in_flight: int, seconds: float) -> float:
@@ -101,12 +95,8 @@ async def served_rate(host: ModelHost, images: Images, count: int, in_flight: in
 
 def bare_latencies(session: Session, image: Images, samples: int) -> list[float]:
     """Return the milliseconds of single runs."""
-    times = []
-    for _ in range(samples + 5):
-        begun = time.perf_counter()
-        session.run(image)
-        times.append(1000 * (time.perf_counter() - begun))
-    return times[5:]
+    latencies_ns, _ = timed_loop(session, [image], runs=samples + 5, duration_ns=0)
+    return [latency / NS_PER_MS for latency in latencies_ns[5:]]
 
 
 async def served_latencies(host: ModelHost, image: Images, samples: int) -> list[float]:
@@ -187,25 +177,21 @@ def judge(rounds: list[Round], max_delay_ms: float) -> dict[str, Any]:
 def main(words: list[str]) -> int:
     """Measure, write the result and print it; 7 if a bar is missed."""
     options = arguments(words)
-    now = datetime.datetime.now(datetime.UTC)
-    out = options.out or RESULTS / f"serving_throughput_{now:%Y%m%dT%H%M%SZ}.json"
+    result_file = ResultFile("serving_throughput", options)
     try:
         if min(options.rounds, options.samples, *options.request_images, *options.batch) < 1:
             raise UsageError("Rounds, samples, images and batches must be at least 1.", fix="Use --rounds 5.")
-        require_writable(out)
+        result_file.check()
         environment = read_environment()
         best, rounds = asyncio.run(measure(options))
         verdict = judge(rounds, options.max_delay_ms)
         document = {
-            "schema": "ran-deploy.benchmarks.serving_throughput/v1",
-            "created": now.isoformat(timespec="seconds"),
-            "options": {name: str(v) if isinstance(v, Path) else v for name, v in vars(options).items()},
             "environment": to_mapping(environment),
             "best_bare_batch": best,
             **verdict,
             "rounds": [to_mapping(one) for one in rounds],
         }
-        write_text(out, json.dumps(document, indent=2, allow_nan=False) + "\n")
+        result_file.write(document)
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
@@ -215,7 +201,8 @@ def main(words: list[str]) -> int:
         sys.stdout.write(f"served, {count} in a request: {share:.1%} of that (bar {SATURATION_BAR:.0%})\n")
     sys.stdout.write(
         f"light load p99 {verdict['served_p99_ms']:.2f} ms: {verdict['light_p99_factor']:.2f} × (bare "
-        f"{verdict['bare_p50_ms']:.2f} ms + delay) (bar {LIGHT_BAR}); bare p99 {verdict['bare_p99_ms']:.2f} ms\n{out}\n"
+        f"{verdict['bare_p50_ms']:.2f} ms + delay) (bar {LIGHT_BAR}); bare p99 {verdict['bare_p99_ms']:.2f} ms\n"
+        f"{result_file.path}\n"
     )
     return 0 if verdict["passed"] else 7
 
