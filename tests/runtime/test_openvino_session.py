@@ -24,15 +24,11 @@ from ran_deploy.offline.predict import predict
 from ran_deploy.runtime.against import evaluate_against
 from ran_deploy.runtime.evaluate import evaluate
 from ran_deploy.runtime.open import open_engine
-from ran_deploy.runtime.openvino_load import load_openvino
-from ran_deploy.runtime.threads import usable_cpus
-
-try:
-    load_openvino("The test")
-except MissingError as error:
-    pytest.skip(error.message, allow_module_level=True)
-
 from ran_deploy.runtime.openvino_session import OpenVinoSession
+from ran_deploy.runtime.threads import usable_cpus
+from tests.with_openvino import require_openvino
+
+require_openvino()
 
 
 def _images(count: int, size: int = 32) -> Any:
@@ -126,7 +122,7 @@ def test_an_attention_network_agrees_with_onnxruntime_in_float32(engines: Any) -
 
 
 def _computes_in_bfloat16() -> bool:
-    return "BF16" in load_openvino("The test").Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "BF16" in require_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 def test_bfloat16_only_when_asked_and_said(small: Path) -> None:
