@@ -4,30 +4,18 @@ Source: Wang et al., "Residual Attention Network for Image Classification", CVPR
 wiring as in the published Attention-56/92 deploy files.
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from ran_deploy.arch.blocks import bn_relu, conv, units
+from ran_deploy.arch.network import Attended, Attention, MaskBranch
 
 Learning = Literal["residual", "naive"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Attended:
-    """What one attention module did to its features; each [N, C, H, W]."""
-
-    before: Tensor
-    """The trunk's features T."""
-    mask: Tensor
-    """The soft mask M, 0 to 1."""
-    after: Tensor
-    """What goes on: (1 + M)·T, or M·T where attention is learned naively."""
-
-
-class SoftMask(nn.Module):
+class SoftMask(MaskBranch):
     """Bottom-up top-down mask in (0, 1), of the same shape as its input.
 
     Each of ``depth`` levels halves the resolution (max pool 3×3/2 by Caffe's ceil rule) and runs ``r`` units,
@@ -61,7 +49,7 @@ class SoftMask(nn.Module):
         return self.head(_upsample(x)).sigmoid()  # type: ignore[no-any-return]
 
 
-class AttentionModule(nn.Module):
+class AttentionModule(Attention):
     """p units, then trunk T (t units) and mask M from the same tensor, fused, then p units.
 
     ``learning`` is "residual" for H = (1 + M)·T, the paper's equation 3, or "naive" for H = M·T, equation 1.

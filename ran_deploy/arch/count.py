@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ran_deploy.arch.attention import SoftMask
-from ran_deploy.arch.registry import arch_names, create_model, layouts
+from ran_deploy.arch.network import MaskBranch
+from ran_deploy.arch.registry import arch_entries, create_model
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.resources import shipped_weights
 
@@ -59,7 +59,7 @@ def count_macs(model: nn.Module, size: int) -> int:
 
 def trunk_depth(model: nn.Module) -> int:
     """Return the weighted layers on the trunk: convolutions and the classifier, without masks and shortcuts."""
-    masks = [name for name, module in model.named_modules() if isinstance(module, SoftMask)]
+    masks = [name for name, module in model.named_modules() if isinstance(module, MaskBranch)]
     return sum(
         isinstance(module, nn.Conv2d | nn.Linear)
         and not name.endswith(".shortcut")
@@ -91,5 +91,4 @@ def summarize(arch: str, dataset: str) -> ArchSummary:
 
 def list_archs() -> list[ArchSummary]:
     """Describe every registered network, in each of its layouts."""
-    datasets = {"cifar": "cifar10", "imagenet": "imagenet"}
-    return [summarize(name, datasets[layout]) for name in arch_names() for layout in layouts(name)]
+    return [summarize(entry.name, entry.home) for entry in arch_entries()]

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from ran_deploy.arch.attention import Attended
 from ran_deploy.arch.masks import MeanMasks
+from ran_deploy.arch.network import Attended
 from ran_deploy.manifest import Contract
 
 

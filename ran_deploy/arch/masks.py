@@ -7,7 +7,7 @@ engine is their mean over the channels, 11 kB, which is what a person can look a
 import torch
 from torch import Tensor, nn
 
-from ran_deploy.arch.attention import Attended, AttentionModule
+from ran_deploy.arch.network import Attended, Attention
 from ran_deploy.data.contract import MASK_PREFIX
 from ran_deploy.manifest import DYNAMIC, TensorSpec
 
@@ -28,7 +28,7 @@ def mask_names(network: nn.Module) -> tuple[str, ...]:
     names: list[str] = []
     stage = place = width = 0
     for module in network.modules():
-        if isinstance(module, AttentionModule):
+        if isinstance(module, Attention):
             place, stage = (place + 1, stage) if module.channels == width else (1, stage + 1)
             width = module.channels
             names.append(f"{MASK_PREFIX}{stage}_{place}")

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from ran_deploy.arch.attention import Attended, AttentionModule, Learning
+from ran_deploy.arch.attention import AttentionModule, Learning
 from ran_deploy.arch.blocks import PreActUnit, bn_relu, conv
+from ran_deploy.arch.entry import ArchEntry
+from ran_deploy.arch.network import Attended, Network, initialize, run
 from ran_deploy.errors import UsageError
 
 
@@ -47,14 +49,12 @@ class RanOptions:
         return max(4, round(base * self.width / 4) * 4)
 
 
-class ResidualAttentionNetwork(nn.Module):
+class ResidualAttentionNetwork(Network):
     """A Residual Attention Network.
 
     Takes float32 NCHW images, already normalized, and returns logits [N, classes]. Height and width must be
     multiples of ``size_multiple``.
     """
-
-    size_multiple: int
 
     def __init__(self, stem: nn.Module, stages: nn.Sequential, channels: int, classes: int, size_multiple: int) -> None:
         super().__init__()
@@ -63,27 +63,12 @@ class ResidualAttentionNetwork(nn.Module):
         self.final = bn_relu(channels)
         self.classifier = nn.Linear(channels, classes)
         self.size_multiple = size_multiple
-        _initialize(self)
+        initialize(self)
 
     def forward(self, images: Tensor, seen: list[Attended] | None = None) -> Tensor:
-        """Return the logits [N, classes] of ``images`` [N, 3, H, W].
-
-        Args:
-            images: Normalized images.
-            seen: Where given, what each attention module did is appended to it, in the order of the modules.
-
-        Raises:
-            UsageError: H or W is not a multiple of ``size_multiple``.
-        """
-        height, width = images.shape[2:]
-        if height % self.size_multiple or width % self.size_multiple:
-            raise UsageError(
-                f"The images are {height}×{width}; this network takes multiples of {self.size_multiple}.",
-                fix="Resize the images.",
-            )
-        x = self.stem(images)
-        for layer in self.stages:
-            x = layer(x, seen) if isinstance(layer, AttentionModule) else layer(x)
+        """Return the logits; see :meth:`Network.forward`."""
+        self.check_size(images)
+        x = run(self.stages, self.stem(images), seen)
         return self.classifier(self.final(x).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
@@ -145,10 +130,35 @@ def _stages(
     return nn.Sequential(*layers)
 
 
-def _initialize(network: nn.Module) -> None:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=0.01)
-            nn.init.zeros_(module.bias)
+ENTRIES = (
+    ArchEntry(
+        name="att56",
+        layout="cifar",
+        home="cifar10",
+        options=RanOptions,
+        build=lambda classes, options: cifar_ran(1, classes, options),
+    ),
+    ArchEntry(
+        name="att92",
+        layout="cifar",
+        home="cifar10",
+        options=RanOptions,
+        build=lambda classes, options: cifar_ran(2, classes, options),
+    ),
+    ArchEntry(
+        name="att56",
+        layout="imagenet",
+        home="imagenet",
+        options=RanOptions,
+        build=lambda classes, options: imagenet_ran((1, 1, 1), classes, options),
+    ),
+    ArchEntry(
+        name="att92",
+        layout="imagenet",
+        home="imagenet",
+        options=RanOptions,
+        build=lambda classes, options: imagenet_ran((1, 2, 3), classes, options),
+    ),
+)
+"""Attention-56 and Attention-92: 1,030,362 and 1,841,242 parameters with 10 classes at 32×32; 31,810,728 and 52,466,344
+with 1,000 at 224×224."""

@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ran_deploy.arch.attention import Attended
 from ran_deploy.arch.checkpoint import CheckpointInfo, load_checkpoint
 from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
 from ran_deploy.arch.masks import mask_specs
+from ran_deploy.arch.network import Attended
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
 from ran_deploy.errors import IntegrityError, MissingError

@@ -92,7 +92,7 @@ def train_network(
     )
     parents = [Parent(role="recipe", name=source.name, sha256=sha256_file(source))]
     if init is None:
-        model = create_model(arch, dataset, info.classes, **info.options)
+        model: nn.Module = create_model(arch, dataset, info.classes, **info.options)
     else:
         model, info = _start_from(init, info)
         parents.append(Parent(role="checkpoint", name=init.name, sha256=sha256_file(init)))

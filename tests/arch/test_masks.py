@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from ran_deploy.arch.attention import Attended, AttentionModule
+from ran_deploy.arch.attention import AttentionModule
 from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
 from ran_deploy.arch.masks import mask_names, mask_specs
+from ran_deploy.arch.network import Attended
 from ran_deploy.arch.registry import create_model
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract

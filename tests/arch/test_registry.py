@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from ran_deploy.arch.registry import arch_names, create_model, layouts, register
+from ran_deploy.arch.ran import ENTRIES
+from ran_deploy.arch.registry import arch_entries, arch_names, create_model, index
 from ran_deploy.errors import UsageError
 
 
@@ -22,9 +23,9 @@ def test_classes_can_be_chosen() -> None:
 
 def test_a_name_is_registered_once() -> None:
     with pytest.raises(ValueError, match="registered twice"):
-        register("att56", "cifar")(lambda classes, options: torch.nn.Identity())
+        index(ENTRIES, ENTRIES[:1])
 
 
 def test_names_and_layouts() -> None:
     assert {"att56", "att92"} <= set(arch_names())
-    assert layouts("att56") == ("cifar", "imagenet")
+    assert {entry.layout for entry in arch_entries() if entry.name == "att56"} == {"cifar", "imagenet"}

@@ -28,6 +28,8 @@ ALLOWED = {
     "serving": {"data", "runtime"},
     "packaging": {"data", "runtime"},
     "machine": {"data", "runtime", "bench"},
+    "experiments": {"data", "arch", "runtime", "train", "bench"},
+    "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
 HEAVY = {

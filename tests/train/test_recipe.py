@@ -25,7 +25,7 @@ def test_shipped_recipes_are_valid() -> None:
         ("lr = -1", "lr is -1", ""),
         ("batch = 1", "batch is 1", ""),
         ("ema = 1", "ema is 1", ""),
-        ("precision = 'fp8'", "expected one of 'auto', 'bf16', 'fp32'", ""),
+        ("precision = 'fp8'", "expected one of 'auto', 'bf16', 'fp16', 'fp32'", ""),
         ("sizes = [[0.5, 16]]", "expected 0 first", ""),
         ("sizes = [[0.0, 16], [0.0, 24]]", "expected 0 first", ""),
         ("sizes = [[0.0]]", "has 1 items; expected 2", ""),
