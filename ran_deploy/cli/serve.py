@@ -27,7 +27,7 @@ def serve_command(
     grpc_port: Annotated[int, typer.Option(help="For gRPC; 0: a free one.")] = 8001,
     grpc: Annotated[bool, typer.Option("--grpc/--no-grpc", help="Whether to serve gRPC.")] = True,
     max_batch: Annotated[int, typer.Option(help="Most images in one run.")] = 32,
-    max_delay_ms: Annotated[float, typer.Option(help="How long the first request of a batch waits for others.")] = 2.0,
+    max_delay_ms: Annotated[float, typer.Option(help="How long a request waits for others to share its batch.")] = 2.0,
     queue: Annotated[int, typer.Option(help="Most images of a model that wait; more get status 429.")] = 1024,
     workers: Annotated[int, typer.Option(help="Worker processes of each model; 0: a thread of the server.")] = 1,
     threads: Threads = None,

@@ -40,6 +40,8 @@ class Batcher:
         max_batch: Most images in a batch; larger requests are split and their logits joined again.
         max_delay_s: How long the first request of a batch waits for others, in seconds.
         queue: Most images that wait, those being computed not counted.
+        lone_waits: Whether a request waits for others even if none came in the ``max_delay_s`` before it. Where not,
+            a service under light load answers without delay, and the first request of a burst is computed alone.
         concurrency: How many batches ``run`` computes at the same time.
         ahead: How many full batches more are given to ``run`` before it is free, so that it need not wait for them.
         clock: Where time comes from.
@@ -56,6 +58,7 @@ class Batcher:
         max_batch: int,
         max_delay_s: float,
         queue: int,
+        lone_waits: bool = True,
         concurrency: int = 1,
         ahead: int = 0,
         clock: Clock | None = None,
@@ -70,6 +73,7 @@ class Batcher:
             run,
             max_batch=max_batch,
             max_delay_s=max_delay_s,
+            lone_waits=lone_waits,
             concurrency=concurrency,
             ahead=ahead,
             clock=self._clock,

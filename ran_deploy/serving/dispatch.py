@@ -2,6 +2,7 @@
 
 import asyncio
 import collections
+import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ class Dispatcher:
         *,
         max_batch: int,
         max_delay_s: float,
+        lone_waits: bool,
         concurrency: int,
         ahead: int,
         clock: Clock,
@@ -47,6 +49,8 @@ class Dispatcher:
         self._run = run
         self._max_batch = max_batch
         self._max_delay_s = max_delay_s
+        self._lone_waits = lone_waits
+        self._last_came = -math.inf
         self._concurrency = concurrency
         self._ahead = ahead
         self._clock = clock
@@ -66,6 +70,10 @@ class Dispatcher:
 
     def add(self, request: Request) -> None:
         """Let a request wait for its batch."""
+        # None came for as long as it would wait: then none is to be expected meanwhile either.
+        lone = request.submitted - self._last_came >= self._max_delay_s
+        self._last_came = request.submitted
+        request.due = request.submitted + (self._max_delay_s if self._lone_waits or not lone else 0.0)
         self._line.push(request)
         self._pump()
 
@@ -104,10 +112,7 @@ class Dispatcher:
         if self._busy >= self._concurrency:
             return full and self._busy < self._concurrency + self._ahead
         head = self._line.head
-        return full or self._hurries or (head is not None and self._clock.now() >= self._due(head))
-
-    def _due(self, piece: Piece) -> float:
-        return piece.request.submitted + self._max_delay_s
+        return full or self._hurries or (head is not None and self._clock.now() >= head.request.due)
 
     def _set_timer(self, head: Piece | None) -> None:
         if head is self._timer_for:
@@ -115,7 +120,7 @@ class Dispatcher:
         if self._timer is not None:
             self._timer.cancel()
         self._timer_for = head
-        self._timer = None if head is None else self._clock.call_at(self._due(head), self._fire)
+        self._timer = None if head is None else self._clock.call_at(head.request.due, self._fire)
 
     def _fire(self) -> None:
         self._timer_for = None  # an event loop may call a trifle early: then a short timer follows

@@ -26,6 +26,7 @@ class Generation:
             backend.run,
             max_batch=self.max_batch,
             max_delay_s=options.max_delay_s,
+            lone_waits=options.lone_waits,
             queue=options.queue,
             concurrency=backend.concurrency,
             ahead=backend.ahead,

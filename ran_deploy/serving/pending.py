@@ -18,6 +18,8 @@ class Request:
     images: npt.NDArray[Any]
     submitted: float
     answer: asyncio.Future[Logits]
+    due: float = 0.0
+    """When its batch starts, even if it is not full."""
     pieces: list["Piece"] = field(default_factory=list)
     begun: float | None = None
     """When the computing of its first piece began; None: it has not."""

@@ -54,7 +54,7 @@ def serve(
         port: For HTTP; 0: a free one.
         grpc_port: For gRPC; 0: a free one; None: no gRPC.
         max_batch: Most images in one run.
-        max_delay_ms: How long the first request of a batch waits for others.
+        max_delay_ms: How long the first request of a batch waits for others; not at all if none came so long before it.
         queue: Most images of one model that wait; more are refused.
         workers: Worker processes of each model; 0: a thread of this process computes.
         threads: CPU threads of each worker; None: the CPUs divided by the workers.

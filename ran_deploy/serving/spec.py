@@ -106,6 +106,8 @@ class HostOptions:
     """Most images in one run; an engine that takes fewer lowers it."""
     max_delay_s: float = 0.002
     """How long the first request of a batch waits for others."""
+    lone_waits: bool = False
+    """Whether it waits even if no other came in the ``max_delay_s`` before it."""
     queue: int = 1024
     """Most images of one model that wait; more are refused with QueueFullError."""
     max_pixels: int = 16 * 1024 * 1024

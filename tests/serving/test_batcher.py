@@ -25,11 +25,14 @@ class Bench:
     seen: Remembering = field(default_factory=Remembering)
     batcher: Batcher = field(init=False)
 
-    def open(self, *, queue: int = 100, concurrency: int = 1, ahead: int = 0, delay: float = DELAY) -> "Bench":
+    def open(
+        self, *, queue: int = 100, concurrency: int = 1, ahead: int = 0, delay: float = DELAY, lone_waits: bool = True
+    ) -> "Bench":
         self.batcher = Batcher(
             self.computing,
             max_batch=4,
             max_delay_s=delay,
+            lone_waits=lone_waits,
             queue=queue,
             concurrency=concurrency,
             ahead=ahead,
@@ -102,6 +105,36 @@ async def test_without_delay_a_request_does_not_wait(bench: Bench) -> None:
     bench.open(delay=0)
     await bench.ask(1)
     assert bench.computing.batches == [(1,)]
+
+
+@in_loop
+async def test_a_request_that_comes_alone_need_not_wait_and_those_that_follow_soon_do(bench: Bench) -> None:
+    bench.open(lone_waits=False)
+    await bench.ask(1)
+    assert bench.computing.batches == [(1,)]
+    await bench.computing.end(0)
+    await bench.clock.advance(DELAY - 0.125)
+    await bench.ask(2)
+    assert bench.computing.batches == [(1,)], "one came shortly before: another may come"
+    await bench.ask(3)
+    await bench.clock.advance(DELAY)
+    assert bench.computing.batches[1:] == [(2, 3)]
+    await bench.computing.end(1)
+    await bench.ask(4)
+    assert bench.computing.batches[2:] == [(4,)], "none has come for as long as it would wait"
+    assert bench.seen.queue_seconds == pytest.approx([0, DELAY, DELAY, 0])
+
+
+@in_loop
+async def test_a_lone_request_still_waits_for_the_computing(bench: Bench) -> None:
+    bench.open(lone_waits=False)
+    await bench.ask(1)
+    await bench.clock.advance(2 * DELAY)
+    await bench.ask(2)
+    assert bench.computing.batches == [(1,)]
+    await bench.ask(3)
+    await bench.computing.end(0)
+    assert bench.computing.batches[1:] == [(2, 3)]
 
 
 @in_loop

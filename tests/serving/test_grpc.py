@@ -182,7 +182,7 @@ def test_statistics_and_metrics(client: Any, server: Running) -> None:
 
 def test_a_full_queue_and_a_deadline(tmp_path: Path) -> None:
     spec = ModelSpec(name="means", path=save_means(tmp_path / "means.onnx"))
-    waits = HostOptions(workers=0, max_delay_s=60, max_batch=8, queue=1)
+    waits = HostOptions(workers=0, max_delay_s=60, lone_waits=True, max_batch=8, queue=1)
     with running(spec, options=waits) as server, grpc.insecure_channel(server.grpc_at) as channel:
         stub = service_pb2_grpc.GRPCInferenceServiceStub(channel)
         waiting = stub.ModelInfer.future(request())

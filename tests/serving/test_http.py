@@ -193,7 +193,7 @@ def test_statistics_count_what_was_asked(client: Any) -> None:
 
 def test_a_timeout_that_is_over_is_status_504(tmp_path: Path) -> None:
     spec = ModelSpec(name="slow", path=save_means(tmp_path / "slow.onnx"))
-    waits = HostOptions(workers=0, max_delay_s=60, max_batch=8)
+    waits = HostOptions(workers=0, max_delay_s=60, lone_waits=True, max_batch=8)
     with running(spec, options=waits) as server, triton.InferenceServerClient(server.at) as client:
         with pytest.raises(InferenceServerException) as caught:
             client.infer("slow", [tensor(pixels(1))], timeout=1000)

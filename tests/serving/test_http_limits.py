@@ -267,7 +267,7 @@ def test_no_http_is_refused(server: Running) -> None:
 
 def test_a_full_queue_is_status_429_with_a_time_to_retry(tmp_path: Path) -> None:
     spec = ModelSpec(name="means", path=save_means(tmp_path / "means.onnx"))
-    waits = HostOptions(workers=0, max_delay_s=60, max_batch=8, queue=1)
+    waits = HostOptions(workers=0, max_delay_s=60, lone_waits=True, max_batch=8, queue=1)
     with running(spec, options=waits) as server, connect(server) as first:
         body = json.dumps(document())
         first.sendall(f"POST {INFER} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
