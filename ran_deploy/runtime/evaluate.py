@@ -16,7 +16,7 @@ from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive, run_images
 from ran_deploy.runtime.caveats import caveats
 from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.session import Session
+from ran_deploy.runtime.session import Logits, Session
 
 _Z95 = 1.959963984540054
 """Two-sided 95% quantile of the normal distribution."""
@@ -136,7 +136,20 @@ class Tally:
         Raises:
             GateError: The engine returned logits that are not finite.
         """
-        logits = run_images(self._session, images)
+        return self.count(self.logits(images), indices)
+
+    def logits(self, images: Images) -> Logits:
+        """Run images and return their logits without counting.
+
+        Raises:
+            GateError: The engine returned logits that are not finite.
+        """
+        return run_images(self._session, images)
+
+    def count(
+        self, logits: Logits, indices: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Count logits of the dataset's images at ``indices``; returns as :meth:`add`."""
         order = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         hits = order == self._dataset.targets[indices][:, None]
         self._samples += len(indices)
