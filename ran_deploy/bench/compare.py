@@ -30,6 +30,7 @@ def compare(
     *,
     batches: tuple[int, ...] | None = None,
     rounds: int = 40,
+    max_rounds: int | None = None,
     duration_s: float = 8.0,
     settle_ms: int = SETTLE_MS,
     margin: float = DEFAULT_MARGIN,
@@ -52,7 +53,8 @@ def compare(
         b: The candidate, or its result.
         batches: Batch sizes, each compared on its own; None: 1 and 64, or all that both results have.
         rounds: How often each engine has its turn at each batch size.
-        duration_s: Least time to measure each engine at each batch size, over all rounds, in seconds.
+        max_rounds: While the verdict is AMBIGUOUS the rounds are doubled, up to this number; None: twice at most.
+        duration_s: Least time to measure each engine at each batch size, over so many ``rounds``, in seconds.
         settle_ms: Least untimed time before each turn, in milliseconds.
         margin: Largest relative difference of time that counts as none, such as 0.03.
         metric: What the verdict is about: "latency" (the median), or "throughput" (all of the time).
@@ -76,6 +78,7 @@ def compare(
     options = CompareOptions(
         batches=batches or (1, 64),
         rounds=rounds,
+        max_rounds=max_rounds,
         duration_s=duration_s,
         settle_ms=settle_ms,
         margin=margin,
@@ -111,7 +114,7 @@ def compare(
         comparisons=comparisons,
         regressions=tuple(entry.batch for entry in comparisons if entry.regressed),
         rule=RULE.format(margin=percent(margin)),
-        order=f"{rounds} rounds in turn, A B B A …; {settle_ms} ms untimed before each turn",
+        order=f"{_counted(options)} rounds in turn, A B B A …; {settle_ms} ms untimed before each turn",
         inputs=f"{fed}, in rotating batches",
         remarks=found,
         options=options,
@@ -157,6 +160,7 @@ def compare_sessions(
             settle_ms=options.settle_ms,
             alternate=True,
             after_turn=after_turn,
+            more=lambda so_far: _more(so_far, options),
         )
         found.append(_compare_rounds(measured[0], measured[1], options, describe(_BOUNDARY, a.contract)))
     return tuple(found), pools[0][1]
@@ -169,10 +173,26 @@ def _busy(environment: Environment) -> tuple[str, ...]:
     return (f"the machine was busy before the measurement (load {load:.1f} on {cpus} CPUs)",)
 
 
+def _counted(options: CompareOptions) -> str:
+    looks = options.looks
+    if len(looks) == 1:
+        return str(options.rounds)
+    return f"{looks[0]} to {looks[-1]} (until decided; the interval holds for all {len(looks)} looks together)"
+
+
+def _more(so_far: list[Rounds], options: CompareOptions) -> int:
+    """Return how many rounds are to follow: none once the verdict is clear, or the last look was taken."""
+    done = len(so_far[0].round_p50_ms)
+    later = [look for look in options.looks if look > done]
+    verdict = _compare_rounds(so_far[0], so_far[1], options, "").verdict
+    return later[0] - done if later and verdict.name == "AMBIGUOUS" else 0
+
+
 def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions, boundary: str) -> BatchComparison:
-    latency = paired_ratio(b.round_p50_ms, a.round_p50_ms)
+    looks = len(options.looks)
+    latency = paired_ratio(b.round_p50_ms, a.round_p50_ms, looks=looks)
     seconds = [[1 / speed for speed in side.round_images_per_s] for side in (a, b)]
-    time_per_image = paired_ratio(seconds[1], seconds[0])
+    time_per_image = paired_ratio(seconds[1], seconds[0], looks=looks)
     chosen: TimeRatio = latency if options.metric == "latency" else time_per_image
     limit = options.fail_on_regression
     return BatchComparison(
@@ -183,6 +203,6 @@ def _compare_rounds(a: Rounds, b: Rounds, options: CompareOptions, boundary: str
         b=b,
         latency=latency,
         time_per_image=time_per_image,
-        verdict=judge(chosen, rounds=options.rounds, margin=options.margin),
+        verdict=judge(chosen, rounds=len(a.round_p50_ms), margin=options.margin),
         regressed=limit is not None and regressed(chosen, limit),
     )

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-LEAST_PAIRED = 6
-"""Fewer pairs have no 95% interval: all of five fall on one side with probability 2/32 by chance alone."""
 LEAST_UNPAIRED = 5
 """Fewer values on each side say too little about how much they scatter."""
 _TAIL = 0.025
@@ -27,21 +25,23 @@ class TimeRatio:
     ci95: tuple[float, float]
 
 
-def paired_ratio(b: Sequence[float], a: Sequence[float]) -> TimeRatio:
+def paired_ratio(b: Sequence[float], a: Sequence[float], *, looks: int = 1) -> TimeRatio:
     """Compare times that were measured round by round, so that what slows a whole round cancels out.
 
     Args:
         b: A time of B for each round.
         a: Those of A in the same rounds.
+        looks: How often at most the interval is looked at while the rounds go on; it is as much wider as makes all of
+            them right together in 95% of cases (Bonferroni).
 
     Raises:
-        ValueError: The rounds are fewer than :data:`LEAST_PAIRED`, not as many, or not all times are positive.
+        ValueError: The rounds are fewer than :func:`least_paired`, not as many, or not all times are positive.
     """
-    if len(a) != len(b) or len(a) < LEAST_PAIRED or min(*a, *b) <= 0:
+    if len(a) != len(b) or len(a) < least_paired(looks) or min(*a, *b) <= 0:
         raise ValueError(f"{len(b)} and {len(a)} rounds, or a time that is not positive")
     logs = np.log(np.asarray(b, np.float64)) - np.log(np.asarray(a, np.float64))
     first, second = np.triu_indices(len(logs))
-    return _ratio((logs[first] + logs[second]) / 2, _signed_rank_distribution(len(logs)))
+    return _ratio((logs[first] + logs[second]) / 2, _signed_rank_distribution(len(logs)), _TAIL / looks)
 
 
 def unpaired_ratio(b: Sequence[float], a: Sequence[float]) -> TimeRatio:
@@ -57,14 +57,19 @@ def unpaired_ratio(b: Sequence[float], a: Sequence[float]) -> TimeRatio:
     if min(len(a), len(b)) < LEAST_UNPAIRED or min(*a, *b) <= 0:
         raise ValueError(f"{len(b)} and {len(a)} times, or a time that is not positive")
     differences = np.log(np.asarray(b, np.float64))[:, None] - np.log(np.asarray(a, np.float64))[None, :]
-    return _ratio(differences.ravel(), _rank_sum_distribution(len(b), len(a)))
+    return _ratio(differences.ravel(), _rank_sum_distribution(len(b), len(a)), _TAIL)
 
 
-def _ratio(shifts: npt.NDArray[np.float64], distribution: npt.NDArray[np.float64]) -> TimeRatio:
+def least_paired(looks: int) -> int:
+    """Return how many pairs an interval needs at least: all of fewer fall on one side by chance too often."""
+    return math.ceil(-math.log2(_TAIL / looks))
+
+
+def _ratio(shifts: npt.NDArray[np.float64], distribution: npt.NDArray[np.float64], tail: float) -> TimeRatio:
     """Return estimate and interval from all pairwise shifts and the null distribution of their count above 0."""
     ordered = np.sort(shifts)
-    # The interval leaves out as many shifts on each side as chance alone passes over in at most 2.5% of cases.
-    left_out = int(np.searchsorted(np.cumsum(distribution), _TAIL, side="right"))
+    # The interval leaves out as many shifts on each side as chance alone passes over in at most that share of cases.
+    left_out = int(np.searchsorted(np.cumsum(distribution), tail, side="right"))
     low, high = ordered[left_out - 1], ordered[len(ordered) - left_out]
     return TimeRatio(value=math.exp(float(np.median(ordered))), ci95=(math.exp(low), math.exp(high)))
 

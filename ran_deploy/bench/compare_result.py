@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ran_deploy.bench.compare_interval import LEAST_PAIRED, TimeRatio
+from ran_deploy.bench.compare_interval import TimeRatio, least_paired
 from ran_deploy.bench.compare_verdict import DEFAULT_MARGIN, MOST_ROUNDS, Verdict
 from ran_deploy.bench.environment import Environment
 from ran_deploy.bench.interleave import SETTLE_MS, Rounds
@@ -24,7 +24,10 @@ class CompareOptions:
     batches: tuple[int, ...] = (1, 64)
     """Batch sizes, each compared on its own."""
     rounds: int = 40
-    """How often each engine has its turn at each batch size."""
+    """How often each engine has its turn at each batch size, before the first look."""
+    max_rounds: int | None = None
+    """While the verdict is AMBIGUOUS the rounds are doubled, up to this number; None: twice, where there are enough for
+    the wider interval that several looks need."""
     duration_s: float = 8.0
     """Least time to measure each engine at each batch size, over all rounds, in seconds."""
     settle_ms: int = SETTLE_MS
@@ -39,16 +42,34 @@ class CompareOptions:
     def __post_init__(self) -> None:
         if not self.batches or min(self.batches) < 1 or len(set(self.batches)) != len(self.batches):
             raise UsageError(f"The batch sizes are {list(self.batches)}; expected different numbers of at least 1.")
-        if not LEAST_PAIRED <= self.rounds <= MOST_ROUNDS:
+        if not least_paired(1) <= self.rounds <= MOST_ROUNDS:
             raise UsageError(
-                f"The number of rounds is {self.rounds}; expected {LEAST_PAIRED} to {MOST_ROUNDS}.",
-                fix=f"Fewer than {LEAST_PAIRED} rounds have no 95% interval; 40 is a good number.",
+                f"The number of rounds is {self.rounds}; expected {least_paired(1)} to {MOST_ROUNDS}.",
+                fix=f"Fewer than {least_paired(1)} rounds have no 95% interval; 40 is a good number.",
+            )
+        if self.max_rounds is not None and not self.rounds <= self.max_rounds <= MOST_ROUNDS:
+            raise UsageError(f"--max-rounds is {self.max_rounds}; expected {self.rounds} to {MOST_ROUNDS}.")
+        if self.rounds < least_paired(len(self.looks)):
+            raise UsageError(
+                f"{self.rounds} rounds are too few to look {len(self.looks)} times.",
+                fix="Give more --rounds, or fewer --max-rounds.",
             )
         if not 0 <= self.duration_s < float("inf") or self.settle_ms < 0:
             raise UsageError(f"The duration is {self.duration_s} s and --settle {self.settle_ms} ms; expected ≥ 0.")
         for name, share in (("--margin", self.margin), ("--fail-on-regression", self.fail_on_regression)):
             if share is not None and not 0 <= share < 1:
                 raise UsageError(f"{name} is {share:g}; expected a share such as 3% or 0.03, from 0 to below 1.")
+
+    @property
+    def looks(self) -> tuple[int, ...]:
+        """After how many rounds the verdict is looked at; each is the last that is needed if it is not AMBIGUOUS."""
+        most = self.max_rounds
+        if most is None:
+            most = min(4 * self.rounds, MOST_ROUNDS) if self.rounds >= least_paired(3) else self.rounds
+        found = [self.rounds]
+        while found[-1] < most:
+            found.append(min(2 * found[-1], most))
+        return tuple(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

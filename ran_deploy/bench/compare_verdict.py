@@ -6,7 +6,8 @@ memory lies, which threads they got. So a verdict is about a margin (3% unless c
     SAME       the whole interval is within the margin: a difference, if any, is too small to matter.
     SLOWER     the whole interval is above 1 + margin: B surely takes more than the margin longer.
     FASTER     the whole interval is below 1 / (1 + margin): A surely takes more than the margin longer.
-    AMBIGUOUS  an edge of the margin is inside the interval: more rounds are needed to tell.
+    AMBIGUOUS  an edge of the margin is inside the interval: more rounds are needed to tell, and are measured up to a
+               limit; the interval is then wide enough to be looked at several times.
 
 Source: equivalence by the inclusion of a confidence interval, D. J. Schuirmann, "A comparison of the two one-sided
 tests procedure and the power approach" (1987).

@@ -35,6 +35,7 @@ def measure_in_rounds(
     settle_ms: int,
     alternate: bool = False,
     after_turn: Callable[[], None] = lambda: None,
+    more: Callable[[list["Rounds"]], int] = lambda _: 0,
 ) -> list[Rounds]:
     """Measure opened engines in turn.
 
@@ -46,6 +47,7 @@ def measure_in_rounds(
         alternate: Turn the order round in every second round, A B B A, so that no engine gains by a drift within a
             round or by coming first.
         after_turn: Called after each turn, for progress.
+        more: Given what all rounds so far have shown, says how many rounds are to follow; 0 ends the measurement.
 
     Returns:
         One result for each engine, in their order.
@@ -53,7 +55,8 @@ def measure_in_rounds(
     latencies_ms: list[list[list[float]]] = [[] for _ in engines]
     walls_s: list[list[float]] = [[] for _ in engines]
     places = range(len(engines))
-    for number in range(rounds):
+    number = 0
+    while number < rounds:
         for place in reversed(places) if alternate and number % 2 else places:
             session, buffers = engines[place]
             timed_loop(session, buffers, runs=1, duration_ns=settle_ms * NS_PER_MS)
@@ -62,10 +65,14 @@ def measure_in_rounds(
             latencies_ms[place].append([latency / NS_PER_MS for latency in turn_ns])
             walls_s[place].append(wall_ns / NS_PER_MS / 1000)
             after_turn()
-    return [
-        _summarize(len(buffers[0]), turns, walls)
-        for (_, buffers), turns, walls in zip(engines, latencies_ms, walls_s, strict=True)
-    ]
+        number += 1
+        if number == rounds:
+            found = [
+                _summarize(len(buffers[0]), turns, walls)
+                for (_, buffers), turns, walls in zip(engines, latencies_ms, walls_s, strict=True)
+            ]
+            rounds += more(found)
+    return found
 
 
 def _summarize(batch: int, turns_ms: list[list[float]], walls_s: list[float]) -> Rounds:

@@ -35,8 +35,16 @@ def compare_command(
         str | None, typer.Option(help="Batch sizes, separated by commas.", show_default="1,64, or all of two results")
     ] = None,
     rounds: Annotated[int, typer.Option(help="How often each engine has its turn at each batch size.")] = 40,
+    max_rounds: Annotated[
+        int | None,
+        typer.Option(
+            "--max-rounds",
+            help="While it is AMBIGUOUS the rounds are doubled, up to this number.",
+            show_default="4 × --rounds",
+        ),
+    ] = None,
     duration: Annotated[
-        float, typer.Option(help="Least time to measure each engine at each batch size, over all rounds, in seconds.")
+        float, typer.Option(help="Least time to measure each engine at each batch size, over --rounds, in seconds.")
     ] = 8.0,
     settle: Annotated[int, typer.Option(help="Least untimed time before each turn, in ms.")] = 100,
     margin: Annotated[str, typer.Option(help="Largest difference of time that counts as none: 3% or 0.03.")] = "3%",
@@ -70,6 +78,7 @@ def compare_command(
         b,
         batches=None if batch is None else _sizes(batch),
         rounds=rounds,
+        max_rounds=max_rounds,
         duration_s=duration,
         settle_ms=settle,
         margin=_share("--margin", margin),

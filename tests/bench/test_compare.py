@@ -44,11 +44,18 @@ def slow_down(monkeypatch: pytest.MonkeyPatch) -> Any:
     def prepare(slowdown: float) -> list[Any]:
         source, asked = np.random.default_rng(4), []
 
-        def invent(engines: Any, *, rounds: int, alternate: bool, **_: Any) -> list[Rounds]:
+        def invent(engines: Any, *, rounds: int, alternate: bool, more: Any, **_: Any) -> list[Rounds]:
             assert alternate
             asked.append([(session.info.engine, len(buffers[0])) for session, buffers in engines])
-            times = noisy_rounds(source, rounds, slowdown=slowdown)
-            return [invented(len(buffers[0]), of) for (_, buffers), of in zip(engines, times, strict=True)]
+            times = noisy_rounds(source, 1000, slowdown=slowdown)
+            while True:
+                found = [
+                    invented(len(buffers[0]), of[:rounds]) for (_, buffers), of in zip(engines, times, strict=True)
+                ]
+                further = more(found)
+                if not further:
+                    return found
+                rounds += further
 
         monkeypatch.setattr("ran_deploy.bench.compare.measure_in_rounds", invent)
         return asked
@@ -119,6 +126,8 @@ def test_a_regression_is_code_7_with_the_whole_result(
         (["--batch", "0"], "expected different numbers of at least 1"),
         (["--batch", "4,4"], "expected different numbers"),
         (["--rounds", "5"], "expected 6 to 1000"),
+        (["--max-rounds", "5"], "--max-rounds is 5; expected 6 to 1000"),
+        (["--max-rounds", "7"], "too few to look 2 times"),
         (["--duration", "-1"], "expected ≥ 0"),
         (["--settle", "-1"], "expected ≥ 0"),
         (["--runtime-b", "caffe"], "The runtime is 'caffe'"),
@@ -131,6 +140,23 @@ def test_wrong_options_are_code_2(
     path = str(make_engine())
     assert run(["compare", path, path, *QUICK, *arguments]) == 2
     assert said in capsys.readouterr().err
+
+
+def test_rounds_go_on_until_the_verdict_is_clear(make_engine: Any, slow_down: Any) -> None:
+    path = make_engine()
+    slow_down(0.04)  # near the margin's edge: 40 rounds of such noise do not decide
+    (undecided,) = compare(path, path, batches=(1,), rounds=40, max_rounds=40, threads=1).comparisons
+    assert undecided.verdict.name == "AMBIGUOUS"
+    assert len(undecided.a.round_p50_ms) == 40
+    slow_down(0.04)
+    result = compare(path, path, batches=(1,), rounds=40, max_rounds=1000, threads=1)
+    (decided,) = result.comparisons
+    assert decided.verdict.name == "SLOWER"
+    assert len(decided.a.round_p50_ms) in (80, 160, 320, 640, 1000)
+    assert "40 to 1000 (until decided" in result.order
+    slow_down(0.3)
+    (clear,) = compare(path, path, batches=(1,), threads=1).comparisons
+    assert len(clear.a.round_p50_ms) == 40
 
 
 def test_shares_are_read_both_ways() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu, wilcoxon
 
-from ran_deploy.bench.compare_interval import paired_ratio, unpaired_ratio
+from ran_deploy.bench.compare_interval import least_paired, paired_ratio, unpaired_ratio
 from tests.bench.noise import noisy_rounds
 
 
@@ -43,6 +43,26 @@ def test_the_paired_interval_covers_the_truth_on_a_shared_machine(slowdown: floa
         low, high = paired_ratio(list(b), list(a)).ci95
         covered += low <= 1 + slowdown <= high
     assert 0.92 <= covered / trials <= 0.98
+
+
+def test_an_interval_for_several_looks_holds_at_all_of_them_together() -> None:
+    source, covered, trials = np.random.default_rng(3), 0, 300
+    for _ in range(trials):
+        a, b = noisy_rounds(source, 80)
+        looks = [paired_ratio(list(b[:count]), list(a[:count]), looks=3).ci95 for count in (20, 40, 80)]
+        covered += all(low <= 1 <= high for low, high in looks)
+    assert covered / trials >= 0.95
+    once, thrice = (paired_ratio(list(b), list(a), looks=looks).ci95 for looks in (1, 3))
+    assert thrice[0] < once[0] < once[1] < thrice[1]
+    for factor, inside in ((thrice[0] * 1.0001, True), (thrice[0] * 0.9999, False)):
+        tested = wilcoxon(np.log(b) - np.log(a * factor), method="exact")
+        assert bool(tested.pvalue > 0.05 / 3) is inside
+
+
+def test_more_looks_need_more_pairs() -> None:
+    assert [least_paired(looks) for looks in (1, 2, 3, 4)] == [6, 7, 7, 8]
+    with pytest.raises(ValueError, match="6 rounds"):
+        paired_ratio([1.0] * 6, [1.0] * 6, looks=2)
 
 
 def test_the_unpaired_interval_covers_the_truth_for_separate_processes() -> None:

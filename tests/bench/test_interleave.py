@@ -44,6 +44,23 @@ def test_the_order_alternates_where_asked(make_engine: Any) -> None:
     assert [len(result.round_p50_ms) for result in results] == [4, 4]
 
 
+def test_rounds_go_on_as_long_as_more_are_asked_for(make_engine: Any) -> None:
+    log: list[str] = []
+    seen: list[int] = []
+
+    def more(so_far: Any) -> int:
+        seen.append(len(so_far[1].round_p50_ms))
+        return 3 if len(seen) == 1 else 0
+
+    with open_engine(make_engine(), threads=1) as session:
+        images = [(np.full((1, 4, 4, 3), value, np.uint8),) for value in (0, 1)]
+        engines: Any = [(Watched(session, name, log), buffers) for name, buffers in zip("AB", images, strict=True)]
+        results = measure_in_rounds(engines, rounds=2, turn_s=0, settle_ms=0, alternate=True, more=more)
+    assert seen == [2, 5]
+    assert "".join(log) == "AABBBBAAAABBBBAAAABB", "the order alternates across the look"
+    assert [result.runs for result in results] == [5, 5]
+
+
 def test_a_turn_lasts_and_settles_first(make_engine: Any) -> None:
     log: list[str] = []
     with open_engine(make_engine(), threads=1) as session:
