@@ -122,7 +122,7 @@ class Trainer:
         rng = np.random.default_rng((recipe.seed, 1, counters.step))
         images = torch.from_numpy(self.dataset.batch(indices)).to(self.device, non_blocking=True)
         targets = torch.from_numpy(self.dataset.targets[indices]).to(self.device, non_blocking=True)
-        images = augment(images, rng, padding=recipe.crop_padding, flip=recipe.flip)
+        images = augment(images, rng, recipe)
         inputs = to_input(images, info.mean, info.std, recipe.size_at(counters.step / total, info.size))
         for group in self.state.optimizer.param_groups:
             group["lr"] = learning_rate(recipe, counters.step, self._steps_per_epoch)
