@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from ran_deploy.arch.network import MaskBranch
+from ran_deploy.arch.network import Branches, MaskBranch
 from ran_deploy.arch.registry import arch_entries, create_model
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.resources import shipped_weights
@@ -57,15 +57,17 @@ def count_macs(model: nn.Module, size: int) -> int:
     return total
 
 
-def trunk_depth(model: nn.Module) -> int:
-    """Return the weighted layers on the trunk: convolutions and the classifier, without masks and shortcuts."""
-    masks = [name for name, module in model.named_modules() if isinstance(module, MaskBranch)]
-    return sum(
-        isinstance(module, nn.Conv2d | nn.Linear)
-        and not name.endswith(".shortcut")
-        and not any(name.startswith(f"{mask}.") for mask in masks)
-        for name, module in model.named_modules()
-    )
+def trunk_depth(module: nn.Module) -> int:
+    """Return the weighted layers on the trunk: convolutions and dense layers, without masks and shortcuts.
+
+    Of parallel branches the deepest counts.
+    """
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        return 1
+    if isinstance(module, MaskBranch):
+        return 0
+    depths = [trunk_depth(child) for name, child in module.named_children() if name != "shortcut"]
+    return max(depths) if isinstance(module, Branches) else sum(depths)
 
 
 def summarize(arch: str, dataset: str) -> ArchSummary:

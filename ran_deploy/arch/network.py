@@ -5,7 +5,9 @@ A family of networks (one file each) builds on these; masks, counts and export k
 
 from abc import abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from ran_deploy.errors import UsageError
@@ -27,6 +29,17 @@ class MaskBranch(nn.Module):
     """The base of every mask branch, whose layers do not count to the depth of the trunk."""
 
 
+class Branches(nn.ModuleList):
+    """Parallel branches that read the same tensor, concatenated along the channels; their depth is the deepest one's.
+
+    Shapes: [N, C, H, W] → [N, sum of the branches' channels, H', W'].
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the branches make of ``x``, in their order."""
+        return torch.cat([branch(x) for branch in self], dim=1)
+
+
 class Attention(nn.Module):
     """The base of every attention module: a trunk and a :class:`MaskBranch` that are fused."""
 
@@ -45,6 +58,8 @@ class Network(nn.Module):
     """Height and width must be multiples of this."""
     smallest: int = 1
     """Height and width must be at least this."""
+    only: int | None = None
+    """Height and width must be exactly this, where a dense layer has weights for each position."""
 
     @abstractmethod
     def forward(self, images: Tensor, seen: list[Attended] | None = None) -> Tensor:
@@ -65,6 +80,11 @@ class Network(nn.Module):
             UsageError: The network does not take them.
         """
         height, width = images.shape[2:]
+        if self.only is not None and (height, width) != (self.only, self.only):
+            raise UsageError(
+                f"The images are {height}×{width}; this network takes {self.only}×{self.only} only.",
+                fix="Resize the images, or choose another network.",
+            )
         if height % self.size_multiple or width % self.size_multiple:
             raise UsageError(
                 f"The images are {height}×{width}; this network takes multiples of {self.size_multiple}.",
@@ -84,11 +104,14 @@ def run(layers: nn.Sequential, x: Tensor, seen: list[Attended] | None) -> Tensor
     return x
 
 
-def initialize(network: nn.Module) -> None:
-    """Give convolutions He's normal weights (fan out) and linear layers small ones with zero biases, in place."""
+def initialize(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_out") -> None:
+    """Give convolutions He's normal weights and linear layers small ones, all with zero biases, in place.
+
+    ``mode`` "fan_in" keeps the size of the activations, which layers without batch normalization need.
+    """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
         elif isinstance(module, nn.Linear):
