@@ -43,9 +43,18 @@ class ResultFile:
         document = {
             "schema": f"ran-deploy.benchmarks.{self._benchmark}/v1",
             "created": self._created.isoformat(timespec="seconds"),
-            "options": {
-                name: str(value) if isinstance(value, Path) else value for name, value in vars(self._options).items()
-            },
+            "options": vars(self._options),
             **content,
         }
-        write_text(self.path, json.dumps(document, indent=1, allow_nan=False) + "\n")
+        write_text(self.path, json.dumps(_without_folders(document), indent=1, allow_nan=False) + "\n")
+
+
+def _without_folders(value: Any) -> Any:
+    """Return a document with only the names of files: where they lay on this machine says nothing on another."""
+    if isinstance(value, dict):
+        return {key: _without_folders(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_folders(item) for item in value]
+    if isinstance(value, Path) or (isinstance(value, str) and value.startswith("/")):
+        return Path(value).name
+    return value
