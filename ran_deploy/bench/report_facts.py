@@ -1,7 +1,7 @@
 """What a report says beside numbers: method, machine, and the files behind the engine."""
 
-from ran_deploy.bench.report_words import mebibytes, ms
 from ran_deploy.bench.result import BenchResult
+from ran_deploy.report.words import mebibytes, ms
 
 
 def method_facts(result: BenchResult) -> list[tuple[str, str]]:

@@ -1,15 +1,13 @@
 """The tables of a report."""
 
-import html
-from collections.abc import Sequence
-
 from ran_deploy.bench.against_parent import AgainstParent
-from ran_deploy.bench.report_words import interval, ms, rate
 from ran_deploy.bench.result import BatchResult, BenchResult
 from ran_deploy.bench.search import Search
+from ran_deploy.report.html import Html, cell, join, paragraph, table
+from ran_deploy.report.words import interval, ms, rate
 
 
-def results_table(result: BenchResult) -> str:
+def results_table(result: BenchResult) -> Html:
     """Return the statistics of each batch size and boundary, each with its interval below it."""
     several = len(result.boundaries) > 1
     fresh = any(entry.process_spread is not None for entry in result.results)
@@ -22,72 +20,65 @@ def results_table(result: BenchResult) -> str:
         *(["processes"] if fresh else []),
     ]
     rows = [_row(entry, boundary=several, spread=fresh) for entry in result.results]
-    words = "Below each number: its 95% interval. n&lt;N: too few runs. cv: standard deviation over mean."
+    words = "Below each number: its 95% interval. n<N: too few runs. cv: standard deviation over mean."
     if fresh:
         words += " processes: half the spread of their medians."
-    return _table(header, rows) + f'<p class="soft">{words}</p>'
+    return table(
+        "Latency and throughput", header, rows, align=("", "left", "left") if several else ("", "left"), foot=words
+    )
 
 
-def _row(entry: BatchResult, *, boundary: bool, spread: bool) -> list[str]:
+def _row(entry: BatchResult, *, boundary: bool, spread: bool) -> list[Html]:
     limits = entry.images_per_s_ci95
-    verdict = '<span class="good">stable</span>' if entry.stable else '<span class="bad">unstable</span>'
+    verdict = cell("stable", kind="good") if entry.stable else cell("unstable", kind="bad")
     cells = [
-        _cell(f"n<{one.needs:,}") if one.ms is None else _cell(ms(one.ms), interval(one.ci95_ms))
+        cell(f"n<{one.needs:,}") if one.ms is None else cell(ms(one.ms), interval(one.ci95_ms))
         for one in entry.percentiles
     ]
     return [
-        _cell(str(entry.batch)),
-        *([_cell(entry.boundary)] if boundary else []),
+        cell(str(entry.batch)),
+        *([cell(entry.boundary)] if boundary else []),
         verdict,
-        _cell(f"{entry.samples:,}"),
-        _cell(ms(entry.mean_ms), interval(entry.mean_ci95_ms)),
-        _cell(ms(entry.p50_ms), interval(entry.p50_ci95_ms)),
+        cell(f"{entry.samples:,}"),
+        cell(ms(entry.mean_ms), interval(entry.mean_ci95_ms)),
+        cell(ms(entry.p50_ms), interval(entry.p50_ci95_ms)),
         *cells,
-        _cell(ms(entry.max_ms)),
-        _cell(f"{100 * entry.cv:.1f}%"),
-        _cell(rate(entry.images_per_s), f"{rate(limits[0])} to {rate(limits[1])}" if limits else ""),
-        *([_cell(f"±{50 * (entry.process_spread or 0):.1f}%")] if spread else []),
+        cell(ms(entry.max_ms)),
+        cell(f"{100 * entry.cv:.1f}%"),
+        cell(rate(entry.images_per_s), f"{rate(limits[0])} to {rate(limits[1])}" if limits else ""),
+        *([cell(f"±{50 * (entry.process_spread or 0):.1f}%")] if spread else []),
     ]
 
 
-def search_table(search: Search) -> str:
+def search_table(search: Search) -> Html:
     """Return every trial of a search."""
     rows = [
         [
-            _cell(str(place)),
-            _cell(f"{trial.qps:.2f}"),
-            _cell(f"{trial.queries:,}"),
-            _cell("given up" if trial.p99_ms is None else ms(trial.p99_ms)),
-            _cell("yes" if trial.held else "no"),
-            _cell("confirms" if trial.confirms else ""),
+            cell(str(place)),
+            cell(f"{trial.qps:.2f}"),
+            cell(f"{trial.queries:,}"),
+            cell("given up" if trial.p99_ms is None else ms(trial.p99_ms)),
+            cell("yes" if trial.held else "no"),
+            cell("confirms" if trial.confirms else ""),
         ]
         for place, trial in enumerate(search.trials, 1)
     ]
-    return _table(["trial", "queries/s", "served", "p99 ms", "held", ""], rows)
+    header = ["trial", "queries/s", "served", "p99 ms", "held", "role"]
+    return table("Trials of the search", header, rows)
 
 
-def parent_table(against: AgainstParent) -> str:
+def parent_table(against: AgainstParent) -> Html:
     """Return the engine beside its float32 parent, with a sentence for each batch size."""
     rows = [
         [
-            _cell(str(entry.batch)),
-            _cell(ms(entry.p50_ms)),
-            _cell(ms(entry.parent_p50_ms)),
-            _cell(f"{entry.speed.value:.2f}", f"{entry.speed.ci95[0]:.2f} to {entry.speed.ci95[1]:.2f}"),
+            cell(str(entry.batch)),
+            cell(ms(entry.p50_ms)),
+            cell(ms(entry.parent_p50_ms)),
+            cell(f"{entry.speed.value:.2f}", f"{entry.speed.ci95[0]:.2f} to {entry.speed.ci95[1]:.2f}"),
         ]
         for entry in against.batches
     ]
-    words = "".join(f"<p>{html.escape(entry.text)}</p>" for entry in against.batches)
-    source = html.escape(f"{against.parent}, sha256 {against.sha256[:12]}…, in {against.rounds} rounds in turn")
-    table = _table(["batch", "this p50 ms", "float32 p50 ms", "speed over float32"], rows)
-    return f'{table}{words}<p class="soft">Parent: {source}.</p>'
-
-
-def _cell(text: str, below: str = "") -> str:
-    return html.escape(text) + (f"<small>{html.escape(below)}</small>" if below else "")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    source = f"Parent: {against.parent}, sha256 {against.sha256[:12]}…, in {against.rounds} rounds in turn."
+    header = ["batch", "this p50 ms", "float32 p50 ms", "speed over float32"]
+    words = [paragraph(entry.text) for entry in against.batches]
+    return join([table("Against float32", header, rows), *words, paragraph(source, kind="soft")])

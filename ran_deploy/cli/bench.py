@@ -162,7 +162,7 @@ def _report(result: "BenchResult") -> list[str]:
 
 
 def _table(result: "BenchResult") -> list[str]:
-    from ran_deploy.bench.report_words import ms, rate
+    from ran_deploy.report.words import ms, rate
 
     several = len(result.boundaries) > 1
     names = [f"p{estimate.percent:g}" for estimate in result.results[0].percentiles]

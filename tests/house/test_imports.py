@@ -22,14 +22,15 @@ ALLOWED = {
     "train": {"data", "arch"},
     "quant": {"data", "arch", "runtime", "graph"},
     "engine": {"data", "arch", "runtime", "graph", "quant", "profiling"},
-    "bench": {"data", "runtime"},
+    "report": set(),
+    "bench": {"data", "runtime", "report"},
     "profiling": {"data", "runtime", "bench"},
     "offline": {"data", "runtime"},
     "serving": {"data", "runtime"},
     "packaging": {"data", "runtime"},
     "machine": {"data", "runtime", "bench"},
     "experiments": {"data", "arch", "runtime", "train", "bench"},
-    "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling"},
+    "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling", "report"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
 HEAVY = {
