@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ran_deploy.bench.domination import RULE
-from ran_deploy.bench.environment import read_environment
+from ran_deploy.bench.environment import Environment, read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.bench.interleave import SETTLE_MS, Rounds, measure_in_rounds
 from ran_deploy.bench.pareto_plot import check_plot, plot_pareto
@@ -78,23 +78,45 @@ def pareto(
     environment = read_environment()
     with contextlib.ExitStack() as stack:
         entries, absent = _open_all(stack, paths, options.runtimes, threads=threads, trust=trust)
-        judged = _judge(entries, images, batch, limit)
-        planes: dict[Plane, list[Rounds]] = {
-            "latency": _measure(entries, 1, options),
-            "throughput": _measure(entries, batch, options),
-        }
-    points = make_points(entries, judged, planes, tolerance_points)
-    first = entries[0].session.contract.input
+        judged = judge(entries, images, batch, limit)
+        return weigh(entries, judged, options, absent=absent, environment=environment, plot=plot)
+
+
+def weigh(
+    entries: list[Entry],
+    judged: list[Judged],
+    options: ParetoOptions,
+    *,
+    absent: dict[str, str],
+    environment: Environment,
+    plot: Path | None = None,
+) -> ParetoResult:
+    """Measure the speed of opened engines whose answers are known, and mark those that another dominates.
+
+    Args:
+        entries: The engines, open; the one to compare with first.
+        judged: What each answered on the same images.
+        options: What to measure; ``runtimes`` only names what was asked for.
+        absent: Runtimes that were asked for and are not here, with the reason.
+        environment: As it was before the measurement.
+        plot: Draw the result into this ``.svg`` or ``.png`` file.
+    """
+    planes: dict[Plane, list[Rounds]] = {
+        "latency": _measure(entries, 1, options),
+        "throughput": _measure(entries, options.batch, options),
+    }
+    points = make_points(entries, judged, planes, options.tolerance_points)
+    first, accuracy = entries[0].session.contract.input, judged[0].accuracy
     result = ParetoResult(
-        dataset=images.info.name,
-        split=images.split,
-        samples=judged[0].accuracy.samples,
+        dataset=accuracy.dataset,
+        split=accuracy.split,
+        samples=accuracy.samples,
         points=points,
         absent=absent,
         remarks=tuple(int8_remarks(points)),
-        rule=RULE.format(tolerance=tolerance_points),
+        rule=RULE.format(tolerance=options.tolerance_points),
         boundary=f"host: one synchronous run() call, {first.dtype} batch in, float32 logits out",
-        order=f"{rounds} rounds at each batch size, in each of which every point has one turn",
+        order=f"{options.rounds} rounds at each batch size, in each of which every point has one turn",
         plot=None if plot is None else str(plot),
         options=options,
         environment=environment,
@@ -143,7 +165,19 @@ def _open_all(
     return entries, absent
 
 
-def _judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) -> list[Judged]:
+def judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) -> list[Judged]:
+    """Run opened engines over the same images, read once, with progress on stderr.
+
+    Args:
+        entries: The engines.
+        images: Labelled images.
+        batch: How many images to run at once.
+        limit: Use only that many, spread evenly over them.
+
+    Raises:
+        UsageError: The dataset's classes or image size are not an engine's, or it is empty.
+        GateError: An engine returned logits that are not finite.
+    """
     tallies = [Tally(entry.session, images) for entry in entries]
     answers: list[list[tuple[Classes, Flags]]] = [[] for _ in entries]
     with Progress("pareto, accuracy", sample_count(images, limit), "images") as progress:
