@@ -20,6 +20,9 @@ def train_command(
     recipe: Annotated[Path | None, typer.Option(help="A recipe (TOML) (default: the shipped one).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Override the recipe's epochs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
+    images: Annotated[
+        int | None, typer.Option(help="Learn from so many images only, the same number of each class.")
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Start from this checkpoint (fine-tuning).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")] = False,
     as_json: JsonFlag = False,
@@ -29,7 +32,16 @@ def train_command(
     from ran_deploy.train.run import train_network
 
     result = train_network(
-        arch, dataset=dataset, data=data, out=out, recipe=recipe, epochs=epochs, seed=seed, resume=resume, init=init
+        arch,
+        dataset=dataset,
+        data=data,
+        out=out,
+        recipe=recipe,
+        epochs=epochs,
+        seed=seed,
+        images=images,
+        resume=resume,
+        init=init,
     )
     last = result.last
     lines = [f"{result.checkpoint}  {result.epochs} epochs in {duration(result.elapsed_s)}"]

@@ -31,7 +31,7 @@ def describe(info: CheckpointInfo, trainer: Trainer, parents: tuple[Parent, ...]
             "recipe": asdict(trainer.recipe),
             "device": _device_name(trainer.device),
             "arithmetic": "bf16" if use_bf16(trainer.recipe, trainer.device) else "fp32",
-            "images": len(trainer.dataset) - trainer.recipe.validation,
+            "images": len(trainer.examples.train),
             "steps": trainer.state.counters.step,
             "elapsed_s": round(trainer.state.counters.elapsed_s, 1),
             "val_top1": last.val_top1,

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ran_deploy.data.dataset import Dataset, stratified_split
 from ran_deploy.errors import GateError
 from ran_deploy.files import write_text
 from ran_deploy.progress import Progress
 from ran_deploy.train.augment import augment, to_input
 from ran_deploy.train.device import use_bf16, use_compile
+from ran_deploy.train.examples import Examples
 from ran_deploy.train.optim import learning_rate, make_optimizer, update_average
 from ran_deploy.train.recipe import Recipe
 from ran_deploy.train.state import Counters, RunState
@@ -50,22 +50,25 @@ class Trainer:
 
     Args:
         model: The network, on its device; trained in place.
-        dataset: The training split; the recipe's validation images are held out of it.
+        examples: The images to learn from and to measure on.
         recipe: How to train.
         identity: What the run is (arch, dataset, options); stored with the state and compared on resume.
         out: The folder for ``state.safetensors`` and ``metrics.jsonl``.
     """
 
-    def __init__(self, model: nn.Module, dataset: Dataset, recipe: Recipe, identity: dict[str, Any], out: Path) -> None:
+    def __init__(
+        self, model: nn.Module, examples: Examples, recipe: Recipe, identity: dict[str, Any], out: Path
+    ) -> None:
         self.recipe = recipe
-        self.dataset = dataset
+        self.examples = examples
+        self.dataset = examples.dataset
         self.device = next(model.parameters()).device
         self.state_path = out / "state.safetensors"
         self.metrics_path = out / "metrics.jsonl"
         self.history: list[EpochMetrics] = []
         self._model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._train, self._val = stratified_split(dataset.targets, recipe.validation, recipe.seed)
-        self._steps_per_epoch = max(1, len(self._train) // recipe.batch)
+        self._train, self._val = examples.train, examples.validation
+        self._steps_per_epoch = len(self._train) // recipe.batch
         self._bf16 = use_bf16(recipe, self.device)
         self._forward: Callable[[Tensor], Tensor] = (
             torch.compile(self._model) if use_compile(recipe, self.device) else self._model
@@ -74,7 +77,7 @@ class Trainer:
             model=self._model,
             average=copy.deepcopy(self._model).eval(),
             optimizer=make_optimizer(self._model, recipe),
-            identity={**identity, "recipe": asdict(recipe), "images": len(dataset)},
+            identity={**identity, "recipe": asdict(recipe), **examples.identity},
         )
 
     def resume(self) -> bool:

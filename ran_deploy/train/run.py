@@ -11,18 +11,18 @@ from torch import nn
 
 from ran_deploy.arch.checkpoint import CheckpointInfo, load_checkpoint, save_weights
 from ran_deploy.arch.registry import create_model
-from ran_deploy.config import read_toml
-from ran_deploy.data.catalog import DatasetInfo
+from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable, sha256_file
 from ran_deploy.manifest import Manifest, Parent, publish, verified_manifest
 from ran_deploy.progress import Progress
-from ran_deploy.resources import models_folder
 from ran_deploy.train.curves import plot_curves
 from ran_deploy.train.describe import describe
 from ran_deploy.train.device import pick_device
+from ran_deploy.train.examples import choose_examples
 from ran_deploy.train.loop import EpochMetrics, Trainer
+from ran_deploy.train.plan import find_recipe, make_plan
 from ran_deploy.train.recipe import Recipe
 
 
@@ -39,21 +39,16 @@ class TrainResult:
     manifest: Manifest
 
 
-def find_recipe(arch: str, dataset: str) -> Path:
-    """Return the shipped recipe for a network on a dataset, or the default one."""
-    own = models_folder() / f"{arch}_{dataset}.toml"
-    return own if own.is_file() else models_folder() / "default.toml"
-
-
 def train_network(
     arch: str,
     *,
     dataset: str,
     data: Path | None,
     out: Path,
-    recipe: Path | None = None,
+    recipe: Path | Recipe | None = None,
     epochs: int | None = None,
     seed: int | None = None,
+    images: int | None = None,
     resume: bool = False,
     init: Path | None = None,
     options: Mapping[str, Any] | None = None,
@@ -65,9 +60,11 @@ def train_network(
         dataset: A dataset of the catalog.
         data: Its folder; None for ``synthetic``.
         out: Folder for the checkpoint, ``state.safetensors``, ``metrics.jsonl`` and ``curves.png``.
-        recipe: A recipe file; the shipped one for this network and dataset by default.
+        recipe: A recipe file, or the recipe itself; the shipped one for this network and dataset by default.
         epochs: Overrides the recipe's number of epochs.
         seed: Overrides the recipe's seed.
+        images: Learn from so many images of the training split, the same number of each class, chosen by the seed;
+            None: from all. The validation images are held out besides.
         resume: Go on from the state in ``out``, if there is one.
         init: A checkpoint of the same network and classes to start from (fine-tuning); None: random weights.
         options: The network's options (``RanOptions``); with ``init``, those of its checkpoint.
@@ -78,19 +75,14 @@ def train_network(
         IntegrityError: Damaged images, or a damaged state.
         GateError: The training diverged.
     """
-    source = recipe or find_recipe(arch, dataset)
-    plan = read_toml(Recipe, source)
-    plan = replace(plan, epochs=plan.epochs if epochs is None else epochs, seed=plan.seed if seed is None else seed)
+    plan, from_file = make_plan(recipe or find_recipe(arch, dataset), dataset_info(dataset), epochs=epochs, seed=seed)
     _refuse_other_run(out, resume=resume)
-    images = open_dataset(dataset, data, "train")
+    examples = choose_examples(open_dataset(dataset, data, "train"), plan, images)
     require_writable(out / "state.safetensors")
-    _check_counts(len(images), plan)
-    _check_sizes(plan, images.info)
     torch.manual_seed(plan.seed)
-    info = CheckpointInfo(
-        arch=arch, dataset=dataset, classes=len(images.labels), labels=images.labels, options=dict(options or {})
-    )
-    parents = [Parent(role="recipe", name=source.name, sha256=sha256_file(source))]
+    labels = examples.dataset.labels
+    info = CheckpointInfo(arch=arch, dataset=dataset, classes=len(labels), labels=labels, options=dict(options or {}))
+    parents = list(from_file)
     if init is None:
         model: nn.Module = create_model(arch, dataset, info.classes, **info.options)
     else:
@@ -99,7 +91,7 @@ def train_network(
     identity = {"arch": arch, "dataset": dataset, "options": info.options}
     if init is not None:
         identity["init"] = parents[-1].sha256
-    trainer = Trainer(model.to(pick_device()), images, plan, identity, out)
+    trainer = Trainer(model.to(pick_device()), examples, plan, identity, out)
     if resume:
         trainer.resume()
     with Progress(f"train {arch} on {dataset}", trainer.images_left, "images") as progress, _fast_matmul():
@@ -126,24 +118,6 @@ def _refuse_other_run(out: Path, *, resume: bool) -> None:
             f"{out} already holds a training run.",
             fix="Add --resume to go on with it, or choose another folder with --out.",
         )
-
-
-def _check_counts(images: int, recipe: Recipe) -> None:
-    if images - recipe.validation < recipe.batch:
-        raise UsageError(
-            f"The training split has {images} images; {recipe.validation} are held out for validation, "
-            f"which leaves less than one batch of {recipe.batch}.",
-            fix="Lower validation or batch in the recipe.",
-        )
-
-
-def _check_sizes(recipe: Recipe, info: DatasetInfo) -> None:
-    for _, pixels in recipe.sizes:
-        if not 8 <= pixels <= info.size:
-            raise UsageError(
-                f"The recipe trains at {pixels} pixels; {info.name} allows 8 to {info.size}.",
-                fix="Correct sizes in the recipe.",
-            )
 
 
 @contextlib.contextmanager

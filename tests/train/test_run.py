@@ -16,7 +16,9 @@ from ran_deploy.arch.checkpoint import load_checkpoint
 from ran_deploy.errors import GateError, IntegrityError, UsageError
 from ran_deploy.manifest import verified_manifest
 from ran_deploy.train import loop
-from ran_deploy.train.run import find_recipe, train_network
+from ran_deploy.train.plan import find_recipe
+from ran_deploy.train.recipe import Recipe
+from ran_deploy.train.run import train_network
 
 SMALL = {"width": 0.125, "mask_depths": (1, 1, 1)}
 
@@ -64,6 +66,39 @@ def test_what_a_run_writes(recipe: Path, tmp_path: Path) -> None:
     assert [line["size"] for line in lines] == [16, 24, 32]
     assert lines[-1]["val_top1"] is not None
     assert result.curves.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_recipe_in_memory_and_a_part_of_the_images(tmp_path: Path) -> None:
+    plan = Recipe(epochs=1, batch=8, validation=10, precision="fp32")
+
+    def train(folder: str, images: int | None, *, resume: bool = False) -> dict[str, object] | None:
+        result = train_network(
+            "att56",
+            dataset="synthetic",
+            data=None,
+            out=tmp_path / folder,
+            recipe=plan,
+            images=images,
+            resume=resume,
+            options=SMALL,
+        )
+        assert not result.manifest.parents
+        return result.manifest.training
+
+    part, whole = train("part", 20), train("whole", None)
+    assert part is not None
+    assert whole is not None
+    assert (part["images"], part["steps"]) == (20, 2)
+    assert (whole["images"], whole["steps"]) == (50, 6)
+    assert isinstance(part["recipe"], dict)
+    assert part["recipe"]["batch"] == 8
+    with pytest.raises(UsageError, match="subset = 20; now it is 24"):
+        train("part", 24, resume=True)
+    with pytest.raises(UsageError, match="subset = 20; now it is None"):
+        train("part", None, resume=True)
+    for count in (7, 51):
+        with pytest.raises(UsageError, match=f"{count} training images were asked for; expected 8"):
+            train("none", count)
 
 
 class _StoppedError(Exception):

@@ -1,0 +1,79 @@
+"""How a run is to be trained: the recipe given or found, what overrides it, and what it asks of the data."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ran_deploy.config import read_toml
+from ran_deploy.data.catalog import DatasetInfo
+from ran_deploy.errors import UsageError
+from ran_deploy.files import sha256_file
+from ran_deploy.manifest import Parent
+from ran_deploy.resources import models_folder
+from ran_deploy.train.recipe import Recipe
+
+
+def find_recipe(arch: str, dataset: str) -> Path:
+    """Return the shipped recipe for a network on a dataset, or the default one."""
+    own = models_folder() / f"{arch}_{dataset}.toml"
+    return own if own.is_file() else models_folder() / "default.toml"
+
+
+def make_plan(
+    recipe: Path | Recipe, info: DatasetInfo, *, epochs: int | None = None, seed: int | None = None
+) -> tuple[Recipe, tuple[Parent, ...]]:
+    """Return the recipe with what overrides it, and the file that it is from, if it is from one.
+
+    Args:
+        recipe: A recipe file, or the recipe itself.
+        info: The dataset to train on.
+        epochs: Overrides the recipe's number of epochs.
+        seed: Overrides the recipe's seed.
+
+    Raises:
+        UsageError: The file is missing or wrong, or the recipe asks for what the dataset has not.
+    """
+    parents: tuple[Parent, ...] = ()
+    if isinstance(recipe, Path):
+        parents = (Parent(role="recipe", name=recipe.name, sha256=sha256_file(recipe)),)
+        recipe = read_toml(Recipe, recipe)
+    plan = replace(
+        recipe, epochs=recipe.epochs if epochs is None else epochs, seed=recipe.seed if seed is None else seed
+    )
+    _check_sizes(plan, info)
+    _refuse_unused(plan)
+    return plan, parents
+
+
+def _check_sizes(recipe: Recipe, info: DatasetInfo) -> None:
+    for _, pixels in recipe.sizes:
+        if not 8 <= pixels <= info.size:
+            raise UsageError(
+                f"The recipe trains at {pixels} pixels; {info.name} allows 8 to {info.size}.",
+                fix="Correct sizes in the recipe.",
+            )
+
+
+_UNUSED = (
+    "accumulate",
+    "optimizer",
+    "schedule",
+    "random_erasing",
+    "mixup",
+    "cutmix",
+    "ricap",
+    "plain_epochs",
+    "label_noise",
+)
+"""Fields that nothing acts on yet; one that is set is refused rather than ignored."""
+
+
+def _refuse_unused(recipe: Recipe) -> None:
+    usual = Recipe()
+    for name in _UNUSED:
+        if getattr(recipe, name) != getattr(usual, name):
+            raise UsageError(
+                f"The recipe sets {name} = {getattr(recipe, name)!r}, which training does not do yet.",
+                fix=f"Leave {name} out of the recipe.",
+            )
+    if recipe.precision == "fp16":
+        raise UsageError("The recipe sets precision = 'fp16', which training does not do yet.", fix="Take bf16.")
