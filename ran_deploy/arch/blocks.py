@@ -45,8 +45,3 @@ class PreActUnit(nn.Module):
         activated = self.preact(x)
         identity = x if self.shortcut is None else self.shortcut(activated)
         return identity + self.body(activated)  # type: ignore[no-any-return]
-
-
-def units(channels: int, count: int) -> nn.Sequential:
-    """``count`` units that keep channels and resolution."""
-    return nn.Sequential(*(PreActUnit(channels, channels) for _ in range(count)))

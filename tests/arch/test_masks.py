@@ -8,6 +8,8 @@ from ran_deploy.arch.attention import AttentionModule
 from ran_deploy.arch.deployable import Deployable, DeployableWithMasks
 from ran_deploy.arch.masks import mask_names, mask_specs
 from ran_deploy.arch.network import Attended
+from ran_deploy.arch.ran import PRE_ACTIVATION
+from ran_deploy.arch.ran_options import Learning, RanOptions
 from ran_deploy.arch.registry import create_model
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
@@ -37,9 +39,9 @@ def test_shapes_are_those_of_the_stages() -> None:
 
 
 @pytest.mark.parametrize("learning", ["residual", "naive"])
-def test_what_a_module_did_is_told(learning: str) -> None:
+def test_what_a_module_did_is_told(learning: Learning) -> None:
     torch.manual_seed(0)
-    module = AttentionModule(8, 1, p=1, t=1, r=1, learning=learning).eval()  # type: ignore[arg-type]
+    module = AttentionModule(8, 1, RanOptions(t=1, learning=learning), PRE_ACTIVATION).eval()
     x = torch.randn(2, 8, 8, 8)
     seen: list[Attended] = []
     with torch.inference_mode():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from ran_deploy.arch.ran import RanOptions, ResidualAttentionNetwork
+from ran_deploy.arch.layout import ResidualAttentionNetwork
+from ran_deploy.arch.ran_options import RanOptions
 from ran_deploy.arch.registry import create_model
 from ran_deploy.errors import UsageError
 from tests.arch import layer_list

@@ -36,14 +36,17 @@ def test_multiply_adds_of_a_transposed_product() -> None:
 def test_a_network_has_the_multiply_adds_that_its_modules_have() -> None:
     torch = pytest.importorskip("torch", reason="torch is not installed")
     from ran_deploy.arch.attention import AttentionModule
-    from ran_deploy.arch.blocks import PreActUnit, conv
+    from ran_deploy.arch.blocks import PreActUnit, bn_relu, conv
     from ran_deploy.arch.count import count_macs
-    from ran_deploy.arch.ran import ResidualAttentionNetwork
+    from ran_deploy.arch.layout import ResidualAttentionNetwork
+    from ran_deploy.arch.ran import PRE_ACTIVATION
+    from ran_deploy.arch.ran_options import RanOptions
 
     with torch.device("meta"):
-        attention = AttentionModule(FIRST, 2, p=1, t=1, r=1, learning="residual")
+        attention = AttentionModule(FIRST, 2, RanOptions(t=1), PRE_ACTIVATION)
         stages = torch.nn.Sequential(PreActUnit(STEM, FIRST), attention, PreActUnit(FIRST, SECOND, stride=2))
-        module = ResidualAttentionNetwork(conv(3, STEM, kernel=3), stages, SECOND, CLASSES, size_multiple=8)
+        classifier = torch.nn.Linear(SECOND, CLASSES)
+        module = ResidualAttentionNetwork(conv(3, STEM, kernel=3), stages, bn_relu(SECOND), classifier, size_multiple=8)
     expected = count_macs(module, SIZE)
     for batch in (1, 8):
         graph = read_graph(small_network(), batch)
