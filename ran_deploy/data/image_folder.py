@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ran_deploy.data.catalog import DatasetInfo
+from ran_deploy.data.crops import Crops, load_crop
 from ran_deploy.data.dataset import Images, Split, Targets
 from ran_deploy.data.preprocess import SUFFIXES, load_image
 from ran_deploy.data.words import read_words
@@ -19,7 +20,8 @@ from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import Preprocessing
 
-_THREADS = min(8, os.cpu_count() or 1)
+DECODERS = min(16, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+"""Threads that decode at a time."""
 _SPLIT_FOLDERS: dict[Split, str] = {"train": "train", "test": "val"}
 
 
@@ -54,13 +56,18 @@ class FolderDataset:
         """
         images: Images = np.empty((len(indices), self.info.size, self.info.size, 3), dtype=np.uint8)
         # Pillow decodes and resizes without the interpreter lock, so threads are enough.
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for place, image in enumerate(pool.map(self._load, indices)):
+        with ThreadPoolExecutor(DECODERS) as pool:
+            for place, image in enumerate(pool.map(self.load, indices)):
                 images[place] = image
         return images
 
-    def _load(self, index: int) -> Images:
+    def load(self, index: int) -> Images:
+        """Return one image, uint8 [size, size, 3]. Raises as :meth:`batch`."""
         return load_image(self.folder / self.files[index], self.rule)
+
+    def load_crop(self, index: int, crop: Crops) -> Images:
+        """Return a rectangle of one image, taken at its own size: uint8 [size, size, 3]. Raises as :meth:`batch`."""
+        return load_crop(self.folder / self.files[index], crop, self.info.size)
 
 
 def open_folder(root: Path, info: DatasetInfo, split: Split) -> FolderDataset:
