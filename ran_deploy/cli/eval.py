@@ -18,6 +18,8 @@ EPILOG = """Examples:
 ran-deploy eval --engine att92.onnx --dataset cifar10 --data DIR
 
 ran-deploy eval --engine att92_int8.onnx --against att92.onnx --dataset cifar10 --data DIR
+
+ran-deploy eval --engine att92.onnx --dataset cifar10 --data DIR --corrupt jpeg:30 --corrupt blur:1 --plot att92.svg
 """
 
 
@@ -32,6 +34,15 @@ def eval_command(
         float | None,
         typer.Option(help="With --against: points that the engine may lose; else 0.1 for fp16, 0.5 for int8."),
     ] = None,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also calibration error, accuracy by class and the confusion matrix.")
+    ] = False,
+    corrupt: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure again on images made worse: jpeg:QUALITY, blur:SIGMA or noise:STD. Repeatable."),
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw confusion and reliability into this .svg or .png.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the details as tables into this .md file.")] = None,
     split: Annotated[Literal["test", "train"], typer.Option(help="The part of the dataset.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Use only that many images, spread evenly over the split.")] = None,
     batch: BatchSize = 64,
@@ -44,10 +55,15 @@ def eval_command(
 ) -> None:
     """Measure an engine's accuracy on a labelled dataset, alone or against another engine on the same images."""
     from ran_deploy.runtime.against import evaluate_against
+    from ran_deploy.runtime.detail import evaluate_in_detail
     from ran_deploy.runtime.evaluate import evaluate
 
     measure = evaluate
-    if against is not None:
+    if details or corrupt or plot or report:
+        if against is not None:
+            raise UsageError("--details and --against are two measurements.", fix="Run the command once for each.")
+        measure = partial(evaluate_in_detail, corrupt=tuple(corrupt or ()), plot=plot, report=report)
+    elif against is not None:
         measure = partial(evaluate_against, reference=against, max_drop=max_drop)
     elif max_drop is not None:
         raise UsageError("--max-drop limits the drop against a reference.", fix="Name the reference with --against.")
@@ -69,7 +85,7 @@ def eval_command(
     lines.append(f"top-1  {result.top1:.2f}%  (95% interval {low:.2f} to {high:.2f})")
     if result.top5 is not None:
         lines.append(f"top-5  {result.top5:.2f}%")
-    emit(result, "eval/v1", as_json=as_json, lines=[*lines, *_against_lines(result)])
+    emit(result, "eval/v1", as_json=as_json, lines=[*lines, *_against_lines(result), *_detail_lines(result)])
     for text in _notes(result):
         note(f"note: {text}")
 
@@ -78,6 +94,16 @@ def _notes(result: "EvalResult") -> tuple[str, ...]:
     from ran_deploy.runtime.against import AgainstResult
 
     return (*result.notes, *result.against.reference.notes) if isinstance(result, AgainstResult) else result.notes
+
+
+def _detail_lines(result: "EvalResult") -> list[str]:
+    from ran_deploy.runtime.detail_result import DetailResult
+
+    if not isinstance(result, DetailResult):
+        return []
+    from ran_deploy.cli.eval_report import detail_lines
+
+    return detail_lines(result)
 
 
 def _against_lines(result: "EvalResult") -> list[str]:
