@@ -3,33 +3,16 @@
 Source: Nair, Jain and Raj, "Residual Attention Network for Image Classification" (Columbia University), section
 III.B, which compares a "Naive Convolutional Neural Network" and gives no layers. This is the CIFAR-10 example of
 Keras, the report's tool: conv 32-32, pool, conv 64-64, pool, dense 512, of which the second convolution of each pair
-is not padded (the report's remark on padding is about the first ones then); 1,250,858 parameters with 10 classes.
+is not padded; 1,250,858 parameters with 10 classes. Dropout is an option, 0 by default, since the report names none.
 """
-
-from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from ran_deploy.arch.dropout import DropoutOptions
 from ran_deploy.arch.entry import ArchEntry
 from ran_deploy.arch.network import Attended, Network, initialize, run
-from ran_deploy.arch.width import WidthOptions
-from ran_deploy.errors import UsageError
 
 _SIDE = 32
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NaiveCnnOptions(WidthOptions):
-    """What can be chosen about the naive CNN besides its classes."""
-
-    dropout: float = 0.0
-    """Probability with which a feature in front of the classifier is left out while training; the report names none."""
-
-    def __post_init__(self) -> None:
-        """Refuse values that name no network."""
-        WidthOptions.__post_init__(self)
-        if not 0 <= self.dropout < 1:
-            raise UsageError(f"dropout is {self.dropout}; expected 0 to below 1.")
 
 
 class NaiveCnn(Network):
@@ -40,7 +23,7 @@ class NaiveCnn(Network):
 
     only = _SIDE
 
-    def __init__(self, classes: int, options: NaiveCnnOptions) -> None:
+    def __init__(self, classes: int, options: DropoutOptions) -> None:
         super().__init__()
         narrow, wide, hidden = (options.channels(base) for base in (32, 64, 512))
         self.stages = nn.Sequential(*_pair(3, narrow), *_pair(narrow, wide))
@@ -69,5 +52,5 @@ def _pair(channels_in: int, channels: int) -> tuple[nn.Module, ...]:
     )
 
 
-ENTRIES = (ArchEntry(name="naive-cnn", layout="cifar", home="cifar10", options=NaiveCnnOptions, build=NaiveCnn),)
+ENTRIES = (ArchEntry(name="naive-cnn", layout="cifar", home="cifar10", options=DropoutOptions, build=NaiveCnn),)
 """1,250,858 parameters with 10 classes."""

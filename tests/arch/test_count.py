@@ -13,6 +13,10 @@ PUBLISHED = {
     ("resnet152", "cifar10"): (58_164_298, 234_950_656, 152),
     ("resnet152", "imagenet"): (60_192_808, 11_513_626_624, 152),
     ("resnet164", "cifar10"): (1_703_258, 247_646_720, 164),
+    ("attn-none", "tiny-imagenet"): (983_416, 1_173_956_608, 16),
+    ("attn-none-extra", "tiny-imagenet"): (1_186_168, 1_174_158_848, 17),
+    ("attn-simple", "tiny-imagenet"): (1_131_640, 1_268_328_448, 16),
+    ("attn-reduction", "tiny-imagenet"): (3_299_192, 1_499_346_944, 18),
 }
 
 
