@@ -1,5 +1,7 @@
 """What a report says beside numbers: method, machine, and the files behind the engine."""
 
+from ran_deploy.bench.activity import Activity
+from ran_deploy.bench.environment import Environment
 from ran_deploy.bench.result import BenchResult
 from ran_deploy.report.words import mebibytes, ms
 
@@ -34,7 +36,11 @@ def method_facts(result: BenchResult) -> list[tuple[str, str]]:
 
 def environment_facts(result: BenchResult) -> list[tuple[str, str]]:
     """Return the machine and what else it did."""
-    machine, activity = result.environment, result.activity
+    return machine_facts(result.environment, result.activity)
+
+
+def machine_facts(machine: Environment, activity: Activity | None = None) -> list[tuple[str, str]]:
+    """Return a machine, with what happened on it during a measurement where that is known."""
     cores = "" if machine.cores is None else f", {machine.cores} physical cores in the machine"
     facts = [
         ("CPU", machine.cpu),
@@ -43,20 +49,29 @@ def environment_facts(result: BenchResult) -> list[tuple[str, str]]:
         ("CPU quota", "no limit visible" if machine.cpu_quota is None else f"{machine.cpu_quota:g} CPUs"),
         ("container", "yes" if machine.container else "no sign of one"),
         ("governor", machine.governor or "not told"),
-        ("frequency", f"{_mhz(machine.cpu_mhz)} before, {_mhz(activity.cpu_mhz)} after"),
+        ("frequency", _mhz(machine.cpu_mhz) + (f" before, {_mhz(activity.cpu_mhz)} after" if activity else "")),
         ("memory", mebibytes(machine.memory_bytes)),
-        ("load", f"{_number(machine.load_average_1min)} before, {_number(activity.load_average_1min)} after"),
-        ("CPUs in use", f"{activity.own_cpus:.2f} by this benchmark, {_number(activity.busy_cpus)} in all"),
+        ("load", _number(machine.load_average_1min) + _load_after(activity)),
+        *(_activity_facts(activity) if activity else []),
     ]
+    facts += [("GPU", ", ".join(f"{name} {value}" for name, value in gpu.items())) for gpu in machine.gpus]
+    facts += [("system", f"{machine.os}, Python {machine.python}")]
+    return [*facts, ("versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items()))]
+
+
+def _load_after(activity: Activity | None) -> str:
+    return f" before, {_number(activity.load_average_1min)} after" if activity else ""
+
+
+def _activity_facts(activity: Activity) -> list[tuple[str, str]]:
+    facts = [("CPUs in use", f"{activity.own_cpus:.2f} by this benchmark, {_number(activity.busy_cpus)} in all")]
     if activity.stolen_share is not None:
         facts.append(("taken by the hypervisor", f"{100 * activity.stolen_share:.1f}% of the CPU time"))
     if activity.throttled_periods is not None:
         facts.append(("throttled by the quota", f"{activity.throttled_periods} periods"))
     if activity.others:
         facts.append(("busy beside it", ", ".join(f"{other.name} ({other.cpus:.1f})" for other in activity.others)))
-    facts += [("GPU", ", ".join(f"{name} {value}" for name, value in gpu.items())) for gpu in machine.gpus]
-    facts += [("system", f"{machine.os}, Python {machine.python}")]
-    return [*facts, ("versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items()))]
+    return facts
 
 
 def lineage_facts(result: BenchResult) -> list[tuple[str, str]]:

@@ -41,7 +41,10 @@ def histogram(title: str, result: BatchResult, bins: Histogram) -> Picture:
         if estimate.ms is not None and estimate.percent != 50
     ]
     place_rules(chart, rules, lambda x: low <= x <= high)
-    return Picture(title=title, svg=chart.svg(), data=_data(title, result, bins))
+    drawn = sum(bins.counts)
+    few = f"Drawn: {drawn:,} of the {result.samples:,} latencies, spread evenly over their order."
+    caption = few if drawn < result.samples else ""
+    return Picture(title=title, svg=chart.svg(), data=_data(title, result, bins), caption=caption)
 
 
 def _data(title: str, result: BatchResult, bins: Histogram) -> Html:

@@ -69,6 +69,10 @@ code, pre { font: 13.5px/1.5 MONO; overflow-wrap: anywhere; } small code { font-
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; margin: 6px 0;
   white-space: pre-wrap; } .answer pre { background: var(--ground); }
 abbr { text-decoration: none; }
+.tree, .tree ul { list-style: none; margin: 0; padding: 0; } .tree ul { padding-left: 22px; }
+.tree li { position: relative; padding: 3px 0; } .tree ul > li::before { content: ""; position: absolute; left: -14px;
+  top: -4px; width: 9px; height: 20px; border-left: 1.5px solid var(--axis); border-bottom: 1.5px solid var(--axis); }
+.tree code { font-size: 12.5px; color: var(--soft); }
 """
 _PHONE = """
 @media (max-width: 560px) { header, main, footer { padding-left: 14px; padding-right: 14px; }

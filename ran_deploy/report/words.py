@@ -24,3 +24,29 @@ def mebibytes(count: int | None) -> str:
 def moment(created: str) -> str:
     """Return an ISO 8601 time in UTC to the minute."""
     return f"{created[:10]} {created[11:16]} UTC"
+
+
+def shorten(name: str, most: int) -> str:
+    """Return a name of at most ``most`` letters: of a longer one the middle is left out, since both ends tell."""
+    if len(name) <= most:
+        return name
+    kept = max(most - 1, 2)
+    return f"{name[: kept // 2]}…{name[-(kept - kept // 2) :]}"
+
+
+def size(count: int) -> str:
+    """Return a file's size."""
+    return f"{count / 2**20:.1f} MiB" if count >= 2**20 else f"{count / 2**10:.1f} KiB"
+
+
+def seconds(value: float) -> str:
+    """Return how long something took."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
