@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from ran_deploy.bench.pareto import pareto as pareto
     from ran_deploy.data.download import fetch_dataset as fetch_dataset
     from ran_deploy.data.open import open_dataset as open_dataset
+    from ran_deploy.deploying.rebuild import rebuild as rebuild
     from ran_deploy.engine.build import build_engine as build_engine
     from ran_deploy.engine.inspect import inspect_file as inspect_file
+    from ran_deploy.experiments.run import run_experiment as run_experiment
     from ran_deploy.explaining.explain import explain as explain
     from ran_deploy.graph.export import export_onnx as export_onnx
     from ran_deploy.graph.verify import verify_engines as verify_engines
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ran_deploy.quant.quantize import quantize_fp16 as quantize_fp16
     from ran_deploy.quant.sensitivity import sensitivity as sensitivity
     from ran_deploy.runtime.against import evaluate_against as evaluate_against
+    from ran_deploy.runtime.detail import evaluate_in_detail as evaluate_in_detail
     from ran_deploy.runtime.evaluate import evaluate as evaluate
     from ran_deploy.runtime.open import open_engine as open_engine
     from ran_deploy.serving.serve import serve as serve
@@ -42,6 +45,7 @@ _HOMES = {
     "doctor": "ran_deploy.machine.diagnose",
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",
+    "evaluate_in_detail": "ran_deploy.runtime.detail",
     "explain": "ran_deploy.explaining.explain",
     "export_onnx": "ran_deploy.graph.export",
     "fetch_dataset": "ran_deploy.data.download",
@@ -58,6 +62,8 @@ _HOMES = {
     "quantize_auto": "ran_deploy.quant.auto",
     "quantize_fp16": "ran_deploy.quant.quantize",
     "quantize_int8": "ran_deploy.quant.int8",
+    "rebuild": "ran_deploy.deploying.rebuild",
+    "run_experiment": "ran_deploy.experiments.run",
     "sensitivity": "ran_deploy.quant.sensitivity",
     "serve": "ran_deploy.serving.serve",
     "train_network": "ran_deploy.train.run",
