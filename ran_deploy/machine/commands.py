@@ -39,13 +39,18 @@ JOBS = (
     Job(what="look into files, fetch data", commands=("inspect", "data", "doctor")),
     Job(what="package engines", commands=("package",)),
     Job(what="list the networks", commands=("archs",), needs=(("torch",),)),
-    Job(what="train", commands=("train",), needs=(("torch",), ("matplotlib",))),
+    Job(what="train", commands=("train", "experiment"), needs=(("torch",), ("matplotlib",))),
     Job(what="export to ONNX", commands=("export",), needs=(("torch",), ("onnxscript",), ("onnxruntime",))),
     Job(what="make FP16 and INT8", commands=("quantize", "sensitivity"), needs=(("onnxruntime",),)),
     Job(
         what="make INT8 with ModelOpt",
         commands=("quantize --backend modelopt",),
         needs=(("modelopt",), ("onnxruntime",)),
+    ),
+    Job(
+        what="make engines again",
+        commands=("rebuild",),
+        needs=(("onnxruntime",), ("torch",), ("onnxscript",), ("tensorrt_rtx", "tensorrt")),
     ),
     Job(what="run .onnx on the CPU", commands=_ENGINE_VERBS, needs=(("onnxruntime",),)),
     Job(

@@ -16,7 +16,7 @@ from ran_deploy.cli.app import run
 from ran_deploy.errors import GateError
 
 VERBS = (
-    *("train", "export", "quantize", "build"),
+    *("train", "experiment", "export", "quantize", "build"),
     *("verify", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
     *("predict", "explain", "serve", "archs", "data", "doctor"),
 )
