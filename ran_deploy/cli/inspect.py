@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ran_deploy.cli.facts import GLUE, LABEL, fact, origin, scalars
-from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.cli.output import JsonFlag, emit, note, size_text
 from ran_deploy.errors import GateError, IntegrityError
 
 if TYPE_CHECKING:
@@ -51,14 +51,14 @@ def report_lines(report: "InspectReport") -> list[str]:
     rows = [("sha256", f"{report.sha256[:16]}…  {fits[report.matches_manifest]}")]
     if (archive := report.archive) is not None:
         names = ", ".join(file.name for file in archive.header.files)
-        rows.append(("archive", f"sha256 {archive.sha256[:16]}…, {_bytes(archive.size_bytes)}: {names}"))
+        rows.append(("archive", f"sha256 {archive.sha256[:16]}…, {size_text(archive.size_bytes)}: {names}"))
     rows.append(("network", _network(report)))
     rows += _file_rows(report)
     if report.manifest is not None:
         rows += _manifest_rows(report.manifest, with_contract=report.kind != "onnx")
     rows += _origin_rows(report)
     kind = _KINDS[report.kind] if report.archive is None else f"archive of one {_KINDS[report.kind]}"
-    lines = [f"{report.path}  {kind}, {_bytes(report.size_bytes)}"]
+    lines = [f"{report.path}  {kind}, {size_text(report.size_bytes)}"]
     for name, text in rows:
         lines += fact(name, text)
     if report.findings is not None:
@@ -170,7 +170,3 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
-
-
-def _bytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size:,} bytes"

@@ -53,6 +53,11 @@ def emit_error(error: RanDeployError, *, as_json: bool) -> None:
         note(f"  fix: {error.fix}")
 
 
+def size_text(size_bytes: int) -> str:
+    """Return the size of a file: to 0.1 MB, small ones to the byte."""
+    return f"{size_bytes / 1e6:.1f} MB" if size_bytes >= 1e5 else f"{size_bytes:,} bytes"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lay out a plain table: columns of numbers to the right, the others to the left."""
     columns = list(zip(header, *rows, strict=True))

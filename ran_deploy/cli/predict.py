@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ran_deploy.cli.engine_options import BatchSize, CudaBackend, Engine, Fallback, Runtime, Threads, Trust
-from ran_deploy.cli.output import JsonFlag, emit, note, table
+from ran_deploy.cli.output import JsonFlag, emit, note, size_text, table
 from ran_deploy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ def predict_command(
         Path | None,
         typer.Option(
             help="Write a row for each image to this .parquet or .jsonl file instead of the screen. An image that "
-            "cannot be read gets a row with an error; the exit code is 0 then too. A run that is stopped goes on "
-            "where it was when the same command is given again."
+            "cannot be read gets a row with an error; the exit code is 0 then too, and 5 if none can be read. A run "
+            "that is stopped goes on where it was when the same command is given again."
         ),
     ] = None,
     top: Annotated[int, typer.Option(help="How many classes to show for each image.")] = 5,
@@ -116,6 +116,10 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
+def _rate(images_per_s: float) -> str:
+    return f"{images_per_s:,.0f}" if images_per_s >= 10 else f"{images_per_s:.2g}"
+
+
 def _name(file: Path, member: str | None) -> str:
     return str(file) if member is None else f"{file}: {member}"
 
@@ -126,9 +130,9 @@ def _report(result: "PredictToFileResult", *, as_json: bool) -> None:
         note(f"{result.path} has the predictions for the same engine, inputs and options already; it is unchanged")
     else:
         new = record.images - result.resumed
-        note(f"{_count(new, 'image')} in {result.elapsed_s:.1f} s, {result.images_per_s:.0f} images/s")
+        note(f"{_count(new, 'image')} in {result.elapsed_s:.1f} s, {_rate(result.images_per_s)} images/s")
     if record.errors:
         note(f"{_count(record.errors, 'image')} could not be read; the column error says why")
     errors = f", {record.errors} without a prediction" if record.errors else ""
-    line = f"{result.path}  {_count(record.images, 'row')}{errors}, {record.size_bytes / 1e6:.1f} MB"
+    line = f"{result.path}  {_count(record.images, 'row')}{errors}, {size_text(record.size_bytes)}"
     emit(result, "predict-to-file/v1", as_json=as_json, lines=[line])

@@ -86,7 +86,7 @@ def predict_to_file(
     Raises:
         UsageError: A file or the engine is missing, an option is out of range, an unfinished run of other inputs is in
             the way, or ``out`` cannot be written.
-        IntegrityError: The engine or a shard is damaged, or with ``strict`` an image.
+        IntegrityError: The engine or a shard is damaged, or with ``strict`` an image, or no image at all can be read.
         IncompatibleError: The engine was built for another library, version or GPU.
         MissingError: A package or a GPU is missing.
         GateError: The engine returned logits that are not finite.
@@ -123,6 +123,9 @@ def predict_to_file(
                     f"The inputs changed while they were read; {out} was not written.",
                     fix="Run it again with --restart when nothing writes to them any more.",
                 )
+            if parts.errors == parts.done:
+                parts.remove()
+                raise _unreadable(parts.done, out)
             record = publish_predictions(out, Path(engine), inputs, identity, parts)
             parts.remove()
     return _result(out, record, started_s, resumed=resumed)
@@ -158,6 +161,14 @@ def _accept(errors: int, options: RowOptions) -> None:
             f"{errors} of the images that an earlier run has done could not be read.",
             fix="Leave --strict out and look into the column error.",
         )
+
+
+def _unreadable(images: int, out: Path) -> IntegrityError:
+    which = "The only image could not" if images == 1 else f"None of the {images} images could"
+    return IntegrityError(
+        f"{which} be read; {out} was not written.",
+        fix="Run it with --strict, which says what is wrong with the first.",
+    )
 
 
 def _compute(run: Run, parts: Parts, survey: Survey) -> None:

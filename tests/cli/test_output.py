@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from ran_deploy.cli.output import emit, table
+from ran_deploy.cli.output import emit, size_text, table
 
 
 def test_either_json_or_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,4 +23,14 @@ def test_numbers_stand_to_the_right() -> None:
         "name  count  kind",
         "a        10  x",
         "long      –  yy",
+    ]
+
+
+def test_sizes() -> None:
+    assert [size_text(size) for size in (0, 812, 99_999, 100_000, 7_610_053)] == [
+        "0 bytes",
+        "812 bytes",
+        "99,999 bytes",
+        "0.1 MB",
+        "7.6 MB",
     ]

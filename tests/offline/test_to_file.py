@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -224,6 +225,35 @@ def test_strict_ends_the_run_and_keeps_what_is_done(
     assert [bool(row["error"]) for row in rows(out)] == [False, False, False, True, False, False]
     assert run([*command, "--strict"]) == 5, "what is there already is no better"
     assert "1 of the images that an earlier run has done could not be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("count", "says"), [(1, "The only image could not be read"), (3, "None of the 3 images could")]
+)
+def test_nothing_readable_is_no_prediction(
+    engine: Path, make_folder: MakeFolder, out: Path, count: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = make_folder(count, damaged=tuple(range(count)))
+    assert run(["predict", "--engine", str(engine), str(folder), "--out", str(out)]) == 5
+    said = capsys.readouterr().err
+    assert says in said
+    assert "--strict" in said
+    assert names(out) == set()
+
+
+def test_small_runs_are_told_in_numbers_that_mean_something(
+    engine: Path,
+    make_folder: MakeFolder,
+    out: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticks = iter((0.0, 4.0))
+    monkeypatch.setattr("ran_deploy.offline.to_file.time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    assert run(["predict", "--engine", str(engine), str(make_folder(1)), "--out", str(out)]) == 0
+    said = capsys.readouterr()
+    assert f"1 row, {out.stat().st_size:,} bytes" in said.out
+    assert "1 image in 4.0 s, 0.25 images/s" in said.err
 
 
 def test_strict_does_not_go_on_after_a_run_that_was_not(
