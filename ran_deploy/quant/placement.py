@@ -4,7 +4,7 @@ Source: NVIDIA TensorRT documentation, "Explicit Quantization", its recommendati
 """
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import onnx
@@ -13,7 +13,10 @@ from ran_deploy.errors import UsageError
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with weights; all of them but the classifier's become INT8."""
-_CLASSIFIERS = ("Gemm", "MatMul")
+_PASSING = ("MaxPool", "AveragePool", "Resize", "Concat")
+"""Operators without weights that move or pool values: they take INT8 where what reads them does."""
+_RESHAPING = ("Flatten", "Reshape")
+"""The same behind a pool; behind the global average pool they stay in float as it does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +26,7 @@ class PlacementOptions:
     keep: frozenset[str] = frozenset()
     """Nodes that stay in float: neither their inputs nor their weights are quantized for them."""
     classifier: bool = False
-    """Whether the last matrix product is quantized as well."""
+    """Whether the last matrix product is quantized as well; a dense layer before it always is."""
     batch_norm: bool = True
     """Whether a batch normalization in front of a unit reads the quantized skip instead of the float one."""
 
@@ -37,7 +40,8 @@ class Placement:
     weighted: tuple[str, ...]
     """Nodes whose weights are quantized."""
     same_range: dict[str, str]
-    """Activations that take another's range: a max pool's output has its input's, which loses nothing."""
+    """Activations that take another's range: a max pool's output has its input's, which loses nothing, and what is
+    concatenated has the whole's, so that the parts need no conversion."""
 
     def calibrated(self) -> tuple[str, ...]:
         """Return the activations whose range must be observed, in the graph's order."""
@@ -54,10 +58,11 @@ def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Pl
     """Choose the inputs to quantize in a float model.
 
     The rules: the inputs of convolutions (and of the classifier on request); the skip operand of each residual add,
-    never the one that comes from the convolution in front of it; both factors of mask × trunk; max pools and
-    upsamples on both sides, since an operator without weights that takes INT8 must also give it; on request the
-    input of a pre-activation batch normalization. Nothing between a convolution and its batch normalization or
-    ReLU, no bias. The sum T + M·T, the sigmoid and the pooled features stay in float.
+    never the one that comes from the convolution in front of it; both factors of mask × trunk; pools, upsamples and
+    concatenations on both sides, since an operator without weights that takes INT8 must also give it, and so not
+    where what reads them stays in float; on request the input of a pre-activation batch normalization. Nothing
+    between a convolution and its batch normalization or ReLU, no bias. The sum T + M·T, the sigmoid and the pooled
+    features stay in float.
 
     Args:
         model: A float model, prepared by :func:`ran_deploy.quant.prepare.prepare`.
@@ -81,12 +86,23 @@ def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Pl
             for node in model.graph.node
             if node.op_type in WEIGHTED and (node.name, 0) in inputs.get(node.input[0], ())
         ),
-        same_range={
-            node.output[0]: node.input[0]
-            for node in model.graph.node
-            if node.op_type == "MaxPool" and node.output[0] in inputs and node.input[0] in inputs
-        },
+        same_range=_same_ranges(model, inputs),
     )
+
+
+def _same_ranges(model: onnx.ModelProto, inputs: Mapping[str, list[tuple[str, int]]]) -> dict[str, str]:
+    same: dict[str, str] = {}
+    for node in reversed(model.graph.node):
+        whole, parts = node.output[0], [name for name in node.input if name in inputs]
+        if whole not in inputs or not parts:
+            continue
+        if node.op_type == "Concat":
+            same.update(dict.fromkeys(parts, whole))
+        elif node.op_type == "MaxPool" and whole in same and len(inputs[parts[0]]) == 1:
+            same[parts[0]] = whole  # the range of a concatenation, through to what is pooled for it alone
+        elif node.op_type in ("MaxPool", *_RESHAPING):
+            same.setdefault(whole, parts[0])
+    return same
 
 
 def require_nodes(model: onnx.ModelProto, names: frozenset[str]) -> None:
@@ -105,6 +121,12 @@ class _Graph:
     def __init__(self, model: onnx.ModelProto) -> None:
         self.producers = {name: node for node in model.graph.node for name in node.output}
         self.constants = {tensor.name for tensor in model.graph.initializer}
+        self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
+        for node in model.graph.node:
+            for name in node.input:
+                self.readers[name].append(node)
+        products = [node.name for node in model.graph.node if node.op_type in ("Gemm", "MatMul")]
+        self.classifier = products[-1] if products else ""
 
     def operator(self, name: str) -> str:
         """Return the operator that makes a value, or the one in front of the batch normalization that makes it."""
@@ -114,9 +136,19 @@ class _Graph:
         return "" if node is None else str(node.op_type)
 
     def passes(self, name: str, keep: frozenset[str]) -> bool:
-        """Whether a value comes from a pool or an upsample that takes INT8."""
+        """Whether a value comes from a pool, an upsample or a concatenation that takes INT8."""
         node = self.producers.get(name)
-        return node is not None and node.op_type in ("MaxPool", "Resize") and node.name not in keep
+        return node is not None and node.op_type in _PASSING and node.name not in keep and self.feeds_int8(node)
+
+    def feeds_int8(self, node: onnx.NodeProto) -> bool:
+        """Whether what reads a pool, an upsample or a concatenation can take INT8, and not only a float of it."""
+        readers = self.readers[node.output[0]]
+        return bool(readers) and all(self._takes_int8(reader) for reader in readers)
+
+    def _takes_int8(self, node: onnx.NodeProto) -> bool:
+        if node.op_type in (*_PASSING, *_RESHAPING):
+            return self.feeds_int8(node)
+        return node.op_type in (*WEIGHTED, "BatchNormalization", "Add", "Mul") and node.name != self.classifier
 
     def activations(self, node: onnx.NodeProto) -> list[int]:
         """Return which of a node's inputs are computed."""
@@ -127,9 +159,11 @@ def _quantized_inputs(graph: _Graph, node: onnx.NodeProto, options: PlacementOpt
     kind, computed = node.op_type, graph.activations(node)
     if kind in WEIGHTED:
         with_weights = len(node.input) > 1 and node.input[1] in graph.constants
-        if with_weights and (options.classifier or kind not in _CLASSIFIERS):
+        if with_weights and (options.classifier or node.name != graph.classifier):
             yield 0
-    elif kind in ("MaxPool", "Resize"):
+    elif kind in _PASSING and graph.feeds_int8(node):
+        yield from (range(len(node.input)) if kind == "Concat" else (0,))
+    elif kind in _RESHAPING and graph.passes(node.input[0], options.keep) and graph.feeds_int8(node):
         yield 0
     elif kind == "BatchNormalization":
         behind_convolution = graph.operator(node.input[0]) in WEIGHTED
