@@ -41,13 +41,15 @@ def require_file(path: Path, *, what: str = "file", fix: str = "Check the path."
     """Return ``path`` if it is a readable, non-empty regular file.
 
     Raises:
-        UsageError: It is missing, a folder, or not readable.
+        UsageError: It is missing, a folder, a pipe or the like, or not readable.
         IntegrityError: It is empty.
     """
     if not path.exists():
         raise UsageError(f"The {what} {path} does not exist.", fix=fix)
-    if not path.is_file():
+    if path.is_dir():
         raise UsageError(f"{path} is a folder; the {what} must be a file.", fix=fix)
+    if not path.is_file():  # a pipe, a socket or a device
+        raise UsageError(f"{path} is not a regular file; the {what} must be one.", fix=fix)
     if not os.access(path, os.R_OK):
         raise UsageError(f"The {what} {path} is not readable.", fix="Check its permissions.")
     if path.stat().st_size == 0:

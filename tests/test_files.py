@@ -2,6 +2,7 @@ import os
 import signal
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,15 @@ from ran_deploy.files import (
     write_bytes,
     write_text,
 )
+
+
+@pytest.mark.parametrize(
+    ("make", "says"), [(Path.mkdir, "is a folder; the image must be a file"), (os.mkfifo, "is not a regular file; the")]
+)
+def test_what_is_no_file_is_called_by_its_name(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+    make(tmp_path / "x.png")
+    with pytest.raises(UsageError, match=says):
+        require_file(tmp_path / "x.png", what="image")
 
 
 def names(folder: Path) -> set[str]:

@@ -8,6 +8,7 @@ The C++ library follows the same rule bit for bit, and does the work where it is
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ from ran_deploy.errors import UsageError
 from ran_deploy.files import require_file
 from ran_deploy.manifest import Contract, Preprocessing
 
+EngineInput: TypeAlias = npt.NDArray[np.uint8] | npt.NDArray[np.float32] | npt.NDArray[np.float16]
+"""A batch as an engine's input takes it."""
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".webp")
 """File names that folders are searched for."""
 
@@ -179,14 +182,20 @@ def is_image_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
-def to_engine_input(images: Images, contract: Contract) -> npt.NDArray[np.uint8] | npt.NDArray[np.float32]:
+def to_engine_input(images: Images, contract: Contract) -> EngineInput:
     """Turn uint8 [N, H, W, 3] images at model size into what the engine's input takes.
 
     Returns:
-        The images themselves for a uint8 NHWC input; normalized float32 [N, 3, H, W] for a float32 NCHW one.
+        The images themselves for a uint8 NHWC input; normalized [N, 3, H, W] for a float NCHW one, computed in float32
+        and then rounded for a float16 one.
     """
     if contract.input.dtype == "uint8":
         return images
+    normalized = _normalized(images, contract)
+    return normalized.astype(np.float16) if contract.input.dtype == "float16" else normalized
+
+
+def _normalized(images: Images, contract: Contract) -> npt.NDArray[np.float32]:
     rule = contract.preprocessing
     if (library := native_library()) is not None:
         return library.normalize(images, rule.mean, rule.std)

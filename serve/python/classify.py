@@ -20,6 +20,8 @@ def main(engine: Path, files: list[Path]) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 3:
+        sys.exit("usage: python classify.py ENGINE IMAGE...")
     try:
         main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
     except RanDeployError as error:

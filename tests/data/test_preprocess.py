@@ -1,6 +1,7 @@
 """The resize rule by its golden values, and the tensors that engines take."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -138,3 +139,12 @@ def test_engine_input_equals_the_formula(name: str, kind: InputKind) -> None:
         expected = (images / 255 - np.array(info.mean)) / np.array(info.std)
         assert made.shape == (2, 3, info.size, info.size)
         assert np.abs(made - expected.transpose(0, 3, 1, 2)).max() < 2e-6
+
+
+def test_engine_input_of_a_float16_engine() -> None:
+    contract = make_contract(dataset_info("cifar10"), ("a", "b"), "float32-nchw")
+    half = replace(contract, input=replace(contract.input, dtype="float16"))
+    images = np.random.default_rng(1).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    made = to_engine_input(images, half)
+    assert made.dtype == np.float16
+    assert np.array_equal(made, to_engine_input(images, contract).astype(np.float16))

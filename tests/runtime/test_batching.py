@@ -20,11 +20,12 @@ def test_fixed_batch_is_filled_up(make_means: Any, count: int) -> None:
     assert np.allclose(logits, images.mean(axis=(1, 2)), atol=1e-3)
 
 
-def test_float_input_is_normalized(make_means: Any) -> None:
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-5), ("float16", 1e-3)])
+def test_float_input_is_normalized(make_means: Any, dtype: str, tolerance: float) -> None:
     images = _images(2)
-    with open_engine(make_means(dtype="float32")) as session:
+    with open_engine(make_means(dtype=dtype)) as session:
         logits = run_images(session, images)
-    assert np.allclose(logits, images.mean(axis=(1, 2)) / 255, atol=1e-5)
+    assert np.allclose(logits, images.mean(axis=(1, 2)) / 255, atol=tolerance)
 
 
 def test_logits_that_are_not_finite(make_means: Any) -> None:

@@ -66,6 +66,13 @@ def test_a_program_that_gives_no_image_is_told_so(engine: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_program_without_images_says_what_it_takes(engine: Path) -> None:
+    for arguments in ((), (engine,)):
+        done = run("classify.py", *arguments)
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == "usage: python classify.py ENGINE IMAGE...\n"
+
+
 def test_engines_in_worker_processes(engine: Path, images: list[Path]) -> None:
     done = run("workers.py", engine, *images)
     lines = [f"{file}: {label} 100.0%" for file, label in zip(images, ("red", "green", "blue"), strict=True)]
