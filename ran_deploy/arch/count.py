@@ -1,9 +1,12 @@
 """Parameters, multiply-adds and trunk depth of a network, without computing anything."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from ran_deploy.arch.network import Branches, MaskBranch
 from ran_deploy.arch.registry import arch_entries, create_model
@@ -49,12 +52,19 @@ def count_macs(model: nn.Module, size: int) -> int:
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     try:
-        with torch.no_grad():
+        with torch.inference_mode(), _ShapesOnly():
             model.eval()(torch.empty(1, 3, size, size, device=next(model.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()
     return total
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Leaves out batch normalization, which changes no shape and takes PyTorch 24 ms without data, 20 s in all."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func is functional.batch_norm else func(*args, **(kwargs or {}))
 
 
 def trunk_depth(module: nn.Module) -> int:

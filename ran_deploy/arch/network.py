@@ -109,6 +109,8 @@ def initialize(network: nn.Module, mode: Literal["fan_in", "fan_out"] = "fan_out
 
     ``mode`` "fan_in" keeps the size of the activations, which layers without batch normalization need.
     """
+    if next(network.parameters()).is_meta:
+        return  # only described: there is nothing to fill, and PyTorch takes seconds for it
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode=mode, nonlinearity="relu")

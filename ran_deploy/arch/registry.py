@@ -3,7 +3,7 @@
 import difflib
 from typing import Any
 
-from ran_deploy.arch import naive_cnn, ran, resnet, stanford
+from ran_deploy.arch import naive_cnn, ran, ran_inception, ran_next, resnet, stanford
 from ran_deploy.arch.entry import ArchEntry, Layout
 from ran_deploy.arch.network import Network
 from ran_deploy.config import from_mapping
@@ -21,7 +21,9 @@ def index(*families: tuple[ArchEntry, ...]) -> dict[tuple[str, str], ArchEntry]:
     return entries
 
 
-_ENTRIES = index(ran.ENTRIES, naive_cnn.ENTRIES, resnet.ENTRIES, stanford.ENTRIES)
+_ENTRIES = index(
+    ran.ENTRIES, ran_next.ENTRIES, ran_inception.ENTRIES, naive_cnn.ENTRIES, resnet.ENTRIES, stanford.ENTRIES
+)
 
 
 def arch_entries() -> tuple[ArchEntry, ...]:

@@ -8,38 +8,10 @@ the stem for ImageNet, so that its last stage is 1×1.
 
 from torch import Tensor, nn
 
-from ran_deploy.arch.blocks import PreActUnit, bn_relu, conv
+from ran_deploy.arch.blocks import PostActUnit, PreActUnit, bn_relu, conv
 from ran_deploy.arch.entry import ArchEntry
 from ran_deploy.arch.network import Attended, Network, initialize, run
 from ran_deploy.arch.width import WidthOptions
-
-
-class PostActUnit(nn.Module):
-    """Bottleneck: 1×1-BN-ReLU → 3×3-BN-ReLU (carries the stride) → 1×1-BN, plus identity, then ReLU.
-
-    Where channels or stride change, a 1×1 projection with BN replaces the identity.
-
-    Shapes: [N, channels_in, H, W] → [N, channels_out, H/stride, W/stride], rounded up.
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
-        super().__init__()
-        middle = channels_out // 4
-        self.body = nn.Sequential(
-            conv(channels_in, middle),
-            bn_relu(middle),
-            conv(middle, middle, kernel=3, stride=stride),
-            bn_relu(middle),
-            conv(middle, channels_out),
-            nn.BatchNorm2d(channels_out),
-        )
-        changes = channels_in != channels_out or stride != 1
-        self.shortcut = _projection(channels_in, channels_out, stride) if changes else nn.Identity()
-        self.activation = nn.ReLU(inplace=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return the unit's output."""
-        return self.activation(self.shortcut(x) + self.body(x))  # type: ignore[no-any-return]
 
 
 class ResNet(Network):
@@ -101,10 +73,6 @@ def _stages(
             layers.append(unit(channels, width, stride if position == 0 else 1))
             channels = width
     return nn.Sequential(*layers)
-
-
-def _projection(channels_in: int, channels_out: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(conv(channels_in, channels_out, stride=stride), nn.BatchNorm2d(channels_out))
 
 
 ENTRIES = (

@@ -4,29 +4,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 from ran_deploy.arch.layout import ResidualAttentionNetwork
 from ran_deploy.arch.ran_options import RanOptions
 from ran_deploy.arch.registry import create_model
 from ran_deploy.errors import UsageError
 from tests.arch import layer_list
-
-
-def with_lively_statistics(model: nn.Module) -> nn.Module:
-    """Give batch normalization statistics and scales that a mistake in the wiring could not hide behind."""
-    generator = torch.Generator().manual_seed(1)
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor, low, high in (
-                (module.running_mean, -0.3, 0.3),
-                (module.running_var, 0.6, 1.6),
-                (module.weight.data, 0.6, 1.4),
-                (module.bias.data, -0.2, 0.4),
-            ):
-                assert tensor is not None
-                tensor.uniform_(low, high, generator=generator)
-    return model.eval()
+from tests.arch.lively import with_lively_statistics
 
 
 @pytest.mark.parametrize(("arch", "modules"), [("att56", 1), ("att92", 2)])
@@ -60,7 +44,7 @@ def test_naive_learning_wiring() -> None:
     model = with_lively_statistics(create_model("att56", learning="naive", width=0.5)).double()
     images = torch.randn(1, 3, 32, 32, dtype=torch.float64)
     with torch.no_grad():
-        expected = layer_list.cifar(layer_list.Weights(model.state_dict()), images, 1, naive=True)
+        expected = layer_list.cifar(layer_list.Weights(model.state_dict()), images, 1, layer_list.Wiring(naive=True))
         residual = layer_list.cifar(layer_list.Weights(model.state_dict()), images, 1)
         actual = model(images)
     assert torch.allclose(actual, expected, rtol=1e-9)

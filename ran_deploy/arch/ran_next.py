@@ -1,0 +1,79 @@
+"""AttentionNeXt: Residual Attention Networks of ResNeXt units, in the ImageNet layout.
+
+Source: Wang et al., "Residual Attention Network for Image Classification", CVPR 2017, section 4.2, equal to the
+authors' published AttentionNeXt-56/92 deploy files, parameter by parameter. Units are post-activation, half as wide
+inside as outside, with 32 groups and a BN behind every convolution, shortcuts too. The mask's first 1×1 convolution
+reads the upsampled features as they are; its second has no BN. Nothing follows the fusion but the next unit, and
+nothing the last unit but the average pool.
+
+There is no CIFAR layout: neither the paper nor the authors have one, and in one of 64 channels each of the 32 groups
+would be a single channel.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from torch import nn
+
+from ran_deploy.arch.blocks import PostActUnit, bn_relu, conv
+from ran_deploy.arch.entry import ArchEntry
+from ran_deploy.arch.layout import ResidualAttentionNetwork, imagenet_layout
+from ran_deploy.arch.ran_options import RanOptions
+from ran_deploy.arch.style import Style
+from ran_deploy.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttentionNextOptions(RanOptions):
+    """What can be chosen about an AttentionNeXt."""
+
+    groups: int = 32
+    """Groups of each unit's 3×3 convolution; a narrow network needs fewer."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that name no network."""
+        RanOptions.__post_init__(self)
+        if self.groups < 1:
+            raise UsageError(f"groups is {self.groups}; expected at least 1.")
+        for base in (256, 512, 1024, 2048):
+            if (channels := self.channels(base)) % (2 * self.groups):
+                raise UsageError(
+                    f"A stage has {channels} channels, half of which do not make {self.groups} groups.",
+                    fix=f"Choose other groups, or another width, such as groups = {max(1, int(32 * self.width))}.",
+                )
+
+
+def attention_next(
+    modules: tuple[int, int, int], classes: int, options: AttentionNextOptions
+) -> ResidualAttentionNetwork:
+    """Build an AttentionNeXt.
+
+    Args:
+        modules: Attention modules in the stages at 56×56, 28×28 and 14×14 (for a 224×224 input).
+        classes: Number of classes.
+        options: Depths, width, groups and variants.
+    """
+
+    def unit(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+        return PostActUnit(channels_in, channels_out, stride, middle=channels_out // 2, groups=options.groups)
+
+    style = Style(unit=unit, mask_head=_mask_head, final=lambda _: nn.Identity())
+    return imagenet_layout(modules, classes, options, style)
+
+
+def _mask_head(channels: int) -> nn.Sequential:
+    return nn.Sequential(conv(channels, channels), bn_relu(channels), conv(channels, channels))
+
+
+def _entry(name: str, modules: tuple[int, int, int]) -> ArchEntry:
+    return ArchEntry(
+        name=name,
+        layout="imagenet",
+        home="imagenet",
+        options=AttentionNextOptions,
+        build=partial(attention_next, modules),
+    )
+
+
+ENTRIES = (_entry("attnext56", (1, 1, 1)), _entry("attnext92", (1, 2, 3)))
+"""31,318,824 and 52,102,952 parameters with 1,000 classes at 224×224."""
