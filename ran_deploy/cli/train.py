@@ -23,11 +23,19 @@ def train_command(
     images: Annotated[
         int | None, typer.Option(help="Learn from so many images only, the same number of each class.")
     ] = None,
+    label_noise: Annotated[
+        float | None,
+        typer.Option(help="Replace a training label by another class with this probability (default: the recipe's)."),
+    ] = None,
     init: Annotated[Path | None, typer.Option(help="Start from this checkpoint (fine-tuning).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write OUT/tensorboard.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a network; survives a kill at any moment and goes on with --resume."""
+    """Train a network; survives a kill at any moment and goes on with --resume.
+
+    On several GPUs or machines: torchrun --nproc-per-node N -m ran_deploy train …
+    """
     require("torch", "ran-deploy train")
     from ran_deploy.train.run import train_network
 
@@ -40,8 +48,10 @@ def train_command(
         epochs=epochs,
         seed=seed,
         images=images,
+        label_noise=label_noise,
         resume=resume,
         init=init,
+        tensorboard=tensorboard,
     )
     last = result.last
     lines = [f"{result.checkpoint}  {result.epochs} epochs in {duration(result.elapsed_s)}"]

@@ -40,6 +40,10 @@ class Crops:
         """Return the rectangle of one image."""
         return Crops(self.tries[index : index + 1], self.places[index : index + 1])
 
+    def at(self, places: npt.NDArray[np.int64]) -> "Crops":
+        """Return the rectangles of the images at ``places``."""
+        return Crops(self.tries[places], self.places[places])
+
     def boxes(self, width: int, height: int) -> Boxes:
         """Return the rectangles of images that are ``width`` by ``height`` pixels; all lie inside.
 

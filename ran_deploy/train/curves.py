@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ran_deploy.files import atomic_path
 from ran_deploy.optional import require
-from ran_deploy.train.loop import EpochMetrics
+from ran_deploy.train.metrics import EpochMetrics
 
 
 def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:

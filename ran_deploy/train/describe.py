@@ -10,19 +10,19 @@ from ran_deploy.arch.checkpoint import CheckpointInfo
 from ran_deploy.data.contract import make_contract
 from ran_deploy.manifest import Manifest, Parent, Precision, stage_key
 from ran_deploy.optional import versions
-from ran_deploy.train.device import use_bf16
+from ran_deploy.train.device import arithmetic
 from ran_deploy.train.loop import Trainer
 
 
 def describe(info: CheckpointInfo, trainer: Trainer, parents: tuple[Parent, ...]) -> Manifest:
     """Return the manifest of a finished run's checkpoint."""
     made_by = {"ran-deploy": __version__, **versions("torch", "numpy")}
-    last = trainer.history[-1]
+    last, noise, size = trainer.course.history[-1], trainer.examples.noise, trainer.group.size
     return Manifest(
         kind="checkpoint",
         arch=info.arch,
         dataset=info.dataset,
-        contract=make_contract(trainer.dataset.info, info.labels),
+        contract=make_contract(trainer.examples.dataset.info, info.labels),
         precision=Precision(asked="fp32"),
         parents=parents,
         key=stage_key("train", trainer.state.identity, made_by),
@@ -30,7 +30,9 @@ def describe(info: CheckpointInfo, trainer: Trainer, parents: tuple[Parent, ...]
         training={
             "recipe": asdict(trainer.recipe),
             "device": _device_name(trainer.device),
-            "arithmetic": "bf16" if use_bf16(trainer.recipe, trainer.device) else "fp32",
+            "arithmetic": arithmetic(trainer.recipe, trainer.device),
+            **({"processes": size} if size > 1 else {}),
+            **({"label_noise": asdict(noise)} if noise is not None else {}),
             "images": len(trainer.examples.train),
             "steps": trainer.state.counters.step,
             "elapsed_s": round(trainer.state.counters.elapsed_s, 1),

@@ -1,12 +1,13 @@
 """Which images of a training split a run learns from, and which it holds out to choose by."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ran_deploy.data.dataset import Dataset, stratified_split
+from ran_deploy.data.dataset import Dataset, Targets, stratified_split
+from ran_deploy.data.noise import LabelNoise, describe_noise, noisy_targets
 from ran_deploy.errors import UsageError
 from ran_deploy.train.recipe import Recipe
 
@@ -19,7 +20,11 @@ class Examples:
     train: npt.NDArray[np.int64]
     """What the network learns from, ascending."""
     validation: npt.NDArray[np.int64]
-    """What it is measured on after each epoch; none of it is learnt from."""
+    """What it is measured on after each epoch; none of it is learnt from, and its labels are the dataset's own."""
+    targets: Targets
+    """The label of every image of the split to learn from: with noise, where the recipe has it."""
+    noise: LabelNoise | None
+    """How many labels of ``train`` are wrong on purpose."""
     identity: dict[str, Any]
     """What a resumed run must have in common with the one that wrote the state."""
 
@@ -31,7 +36,7 @@ def choose_examples(dataset: Dataset, recipe: Recipe, images: int | None = None)
 
     Args:
         dataset: The training split.
-        recipe: Its ``validation`` and ``seed`` decide the choice.
+        recipe: Its ``validation``, ``label_noise`` and ``seed`` decide.
         images: How many images to learn from, chosen by the seed; None: all.
 
     Raises:
@@ -54,4 +59,9 @@ def choose_examples(dataset: Dataset, recipe: Recipe, images: int | None = None)
             )
         _, chosen = stratified_split(dataset.targets[rest], images, recipe.seed)
         rest, identity["subset"] = rest[chosen], images
-    return Examples(dataset=dataset, train=rest, validation=validation, identity=identity)
+    targets, noise = dataset.targets, None
+    if recipe.label_noise:
+        targets = noisy_targets(targets, len(dataset.labels), recipe.label_noise, recipe.seed)
+        noise = describe_noise(dataset.targets[rest], targets[rest])
+        identity["label_noise"] = asdict(noise)
+    return Examples(dataset=dataset, train=rest, validation=validation, targets=targets, noise=noise, identity=identity)

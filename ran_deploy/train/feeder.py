@@ -81,24 +81,26 @@ class Feeder:
         if self._decoder is not None:
             self._decoder.close()
 
-    def steps(self, batches: Iterable[tuple[int, Indices]]) -> Generator[Tensor]:
+    def steps(self, batches: Iterable[tuple[int, Indices]], own: Indices | None = None) -> Generator[Tensor]:
         """Yield the images of each step, uint8 [n, H, W, 3] on the device.
 
         Args:
             batches: Number and images of each step. They are asked for some steps ahead of what is yielded, so they
                 must not depend on what the training does.
+            own: Yield only the images at these places of each batch, as they would be in the whole of it: for
+                processes that share a batch; None: all.
 
         Raises:
             IntegrityError: A file is corrupt or gone; the message names it. Raised at the step that it belongs to.
         """
         if self._decoder is None:
             for _, indices in batches:
-                yield self.batch(indices)
+                yield self.batch(indices if own is None else indices[own])
             return
         waiting: deque[Images] = deque()
         try:
             for step, indices in batches:
-                waiting.append(self._begin(self._decoder, step, indices))
+                waiting.append(self._begin(self._decoder, step, indices, own))
                 if len(waiting) > _AHEAD:
                     yield _first(waiting)
             while waiting:
@@ -119,12 +121,13 @@ class Feeder:
             return self._pixels[torch.from_numpy(indices).to(self._device)]
         return torch.from_numpy(self._dataset.batch(indices)).to(self._device)
 
-    def _begin(self, decoder: Decoder, step: int, indices: Indices) -> Images:
-        recipe = self._given
+    def _begin(self, decoder: Decoder, step: int, indices: Indices, own: Indices | None) -> Images:
+        recipe, places = self._given, np.arange(len(indices)) if own is None else own
         if recipe.resized_crop is None or self.recipe is recipe:
-            return decoder.begin(indices)
+            return decoder.begin(indices[places])
         rng = np.random.default_rng((recipe.seed, 2, step))
-        return decoder.begin(indices, draw_crops(rng, len(indices), recipe.resized_crop, recipe.aspect))
+        crops = draw_crops(rng, len(indices), recipe.resized_crop, recipe.aspect)
+        return decoder.begin(indices[places], crops.at(places))
 
 
 def _first(waiting: deque[Images]) -> Tensor:

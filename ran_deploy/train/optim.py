@@ -1,30 +1,27 @@
-"""Optimizer, learning-rate schedule, and the moving average of the weights."""
-
-import math
+"""Optimizer, and the moving average of the weights."""
 
 import torch
 from torch import nn
 
 from ran_deploy.train.recipe import Recipe
 
+_BETA2 = 0.999
+"""Decay of Adam's second moment (Kingma and Ba, 2015, algorithm 1)."""
 
-def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """Nesterov SGD; one-dimensional parameters (batch normalization, biases) have no weight decay."""
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """Return Nesterov SGD, or Adam with decoupled weight decay (Loshchilov and Hutter, 2019).
+
+    One-dimensional parameters (batch normalization, biases) have no weight decay.
+    """
     parameters = list(model.parameters())
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+    if recipe.optimizer == "adam":
+        return torch.optim.AdamW(groups, lr=recipe.lr, betas=(recipe.momentum, _BETA2), fused=True)
     return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
-
-
-def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up to the peak, then half a cosine to zero (Loshchilov and Hutter, 2017)."""
-    total = recipe.epochs * steps_per_epoch
-    warmup = min(recipe.warmup_epochs * steps_per_epoch, 0.5 * total)
-    if step < warmup:
-        return recipe.lr * (step + 1) / (warmup + 1)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
 
 
 @torch.no_grad()

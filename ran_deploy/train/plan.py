@@ -19,7 +19,12 @@ def find_recipe(arch: str, dataset: str) -> Path:
 
 
 def make_plan(
-    recipe: Path | Recipe, info: DatasetInfo, *, epochs: int | None = None, seed: int | None = None
+    recipe: Path | Recipe,
+    info: DatasetInfo,
+    *,
+    epochs: int | None = None,
+    seed: int | None = None,
+    label_noise: float | None = None,
 ) -> tuple[Recipe, tuple[Parent, ...]]:
     """Return the recipe with what overrides it, and the file that it is from, if it is from one.
 
@@ -28,6 +33,7 @@ def make_plan(
         info: The dataset to train on.
         epochs: Overrides the recipe's number of epochs.
         seed: Overrides the recipe's seed.
+        label_noise: Overrides the recipe's label noise.
 
     Raises:
         UsageError: The file is missing or wrong, or the recipe asks for what the dataset has not.
@@ -37,10 +43,12 @@ def make_plan(
         parents = (Parent(role="recipe", name=recipe.name, sha256=sha256_file(recipe)),)
         recipe = read_toml(Recipe, recipe)
     plan = replace(
-        recipe, epochs=recipe.epochs if epochs is None else epochs, seed=recipe.seed if seed is None else seed
+        recipe,
+        epochs=recipe.epochs if epochs is None else epochs,
+        seed=recipe.seed if seed is None else seed,
+        label_noise=recipe.label_noise if label_noise is None else label_noise,
     )
     _check_sizes(plan, info)
-    _refuse_unused(plan)
     return plan, parents
 
 
@@ -51,29 +59,3 @@ def _check_sizes(recipe: Recipe, info: DatasetInfo) -> None:
                 f"The recipe trains at {pixels} pixels; {info.name} allows 8 to {info.size}.",
                 fix="Correct sizes in the recipe.",
             )
-
-
-_UNUSED = (
-    "accumulate",
-    "optimizer",
-    "schedule",
-    "random_erasing",
-    "mixup",
-    "cutmix",
-    "ricap",
-    "plain_epochs",
-    "label_noise",
-)
-"""Fields that nothing acts on yet; one that is set is refused rather than ignored."""
-
-
-def _refuse_unused(recipe: Recipe) -> None:
-    usual = Recipe()
-    for name in _UNUSED:
-        if getattr(recipe, name) != getattr(usual, name):
-            raise UsageError(
-                f"The recipe sets {name} = {getattr(recipe, name)!r}, which training does not do yet.",
-                fix=f"Leave {name} out of the recipe.",
-            )
-    if recipe.precision == "fp16":
-        raise UsageError("The recipe sets precision = 'fp16', which training does not do yet.", fix="Take bf16.")

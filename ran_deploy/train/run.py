@@ -1,6 +1,7 @@
 """``train_network``: from a recipe and images to a checkpoint with its manifest, metrics and curves."""
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +15,17 @@ from ran_deploy.arch.registry import create_model
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
-from ran_deploy.files import require_writable, sha256_file
+from ran_deploy.files import require_writable, sha256_bytes, sha256_file
 from ran_deploy.manifest import Manifest, Parent, publish, verified_manifest
 from ran_deploy.progress import Progress
 from ran_deploy.train.curves import plot_curves
 from ran_deploy.train.describe import describe
-from ran_deploy.train.device import pick_device
+from ran_deploy.train.device import check_device, pick_device
+from ran_deploy.train.event_log import EventLog
 from ran_deploy.train.examples import choose_examples
-from ran_deploy.train.loop import EpochMetrics, Trainer
+from ran_deploy.train.group import join_group
+from ran_deploy.train.loop import Trainer
+from ran_deploy.train.metrics import EpochMetrics
 from ran_deploy.train.plan import find_recipe, make_plan
 from ran_deploy.train.recipe import Recipe
 
@@ -49,11 +53,16 @@ def train_network(
     epochs: int | None = None,
     seed: int | None = None,
     images: int | None = None,
+    label_noise: float | None = None,
     resume: bool = False,
     init: Path | None = None,
     options: Mapping[str, Any] | None = None,
+    tensorboard: bool = False,
 ) -> TrainResult:
     """Train a network and write ``<out>/<arch>_<dataset>.safetensors`` with its manifest.
+
+    Started by ``torchrun``, the processes share each batch and train what one process would, up to rounding; the
+    first one writes the files, and in the others the result's manifest has no hash.
 
     Args:
         arch: A registered network.
@@ -65,51 +74,87 @@ def train_network(
         seed: Overrides the recipe's seed.
         images: Learn from so many images of the training split, the same number of each class, chosen by the seed;
             None: from all. The validation images are held out besides.
+        label_noise: Overrides the recipe's probability that a training label is replaced by another.
         resume: Go on from the state in ``out``, if there is one.
         init: A checkpoint of the same network and classes to start from (fine-tuning); None: random weights.
         options: The network's options (``RanOptions``); with ``init``, those of its checkpoint.
+        tensorboard: Also write ``<out>/tensorboard`` for TensorBoard.
 
     Raises:
         UsageError: An unknown name, a checkpoint of another network, a wrong recipe or option, or a folder that
             holds another run.
         IntegrityError: Damaged images, or a damaged state.
-        GateError: The training diverged.
+        GateError: The training diverged or is dead.
+        MissingError: A package is missing, or a GPU for one of several processes.
     """
-    plan, from_file = make_plan(recipe or find_recipe(arch, dataset), dataset_info(dataset), epochs=epochs, seed=seed)
-    _refuse_other_run(out, resume=resume)
-    examples = choose_examples(open_dataset(dataset, data, "train"), plan, images)
-    require_writable(out / "state.safetensors")
-    torch.manual_seed(plan.seed)
-    labels = examples.dataset.labels
-    info = CheckpointInfo(arch=arch, dataset=dataset, classes=len(labels), labels=labels, options=dict(options or {}))
-    parents = list(from_file)
-    if init is None:
-        model: nn.Module = create_model(arch, dataset, info.classes, **info.options)
-    else:
-        model, info = _start_from(init, info)
-        parents.append(Parent(role="checkpoint", name=init.name, sha256=sha256_file(init)))
-    identity = {"arch": arch, "dataset": dataset, "options": info.options}
-    if init is not None:
-        identity["init"] = parents[-1].sha256
-    trainer = Trainer(model.to(pick_device()), examples, plan, identity, out)
-    if resume:
-        trainer.resume()
-    with Progress(f"train {arch} on {dataset}", trainer.images_left, "images") as progress, _fast_matmul():
-        network = trainer.run(progress)
-    checkpoint = out / f"{arch}_{dataset}.safetensors"
-    described = describe(info, trainer, tuple(parents))
-    manifest = publish(checkpoint, lambda path: save_weights(path, network, info), described)
-    curves = out / "curves.png"
-    plot_curves(trainer.history, f"{arch} on {dataset}", curves)
+    with join_group() as group, _fast_matmul():
+        plan, from_file = make_plan(
+            recipe or find_recipe(arch, dataset),
+            dataset_info(dataset),
+            epochs=epochs,
+            seed=seed,
+            label_noise=label_noise,
+        )
+        device = pick_device(group)
+        check_device(plan, device, group)
+        if group.first:
+            _refuse_other_run(out, resume=resume)
+            require_writable(out / "state.safetensors")
+        examples = choose_examples(open_dataset(dataset, data, "train"), plan, images)
+        torch.manual_seed(plan.seed)
+        labels = examples.dataset.labels
+        info = CheckpointInfo(
+            arch=arch, dataset=dataset, classes=len(labels), labels=labels, options=dict(options or {})
+        )
+        parents = list(from_file)
+        if init is None:
+            model: nn.Module = create_model(arch, dataset, info.classes, **info.options)
+        else:
+            model, info = _start_from(init, info)
+            parents.append(Parent(role="checkpoint", name=init.name, sha256=sha256_file(init)))
+        identity = {"arch": arch, "dataset": dataset, "options": info.options}
+        if init is not None:
+            identity["init"] = parents[-1].sha256
+        trainer = Trainer(model.to(device), examples, plan, identity, out, group=group)
+        group.require_same(_digest(trainer))
+        if resume:
+            trainer.resume()
+        network = _run(trainer, f"train {arch} on {dataset}", out / "tensorboard" if tensorboard else None)
+        return _publish(trainer, network, info, tuple(parents), out)
+
+
+def _run(trainer: Trainer, what: str, events: Path | None) -> nn.Module:
+    if not trainer.group.first:
+        return trainer.run(lambda _images, _note: None)
+    with (
+        Progress(what, trainer.images_left, "images") as progress,
+        EventLog(events, trainer.state.counters.step) as trainer.course.events,
+    ):
+        return trainer.run(progress.advance)
+
+
+def _publish(
+    trainer: Trainer, network: nn.Module, info: CheckpointInfo, parents: tuple[Parent, ...], out: Path
+) -> TrainResult:
+    checkpoint, curves = out / f"{info.arch}_{info.dataset}.safetensors", out / "curves.png"
+    manifest = describe(info, trainer, parents)
+    if trainer.group.first:
+        manifest = publish(checkpoint, lambda path: save_weights(path, network, info), manifest)
+        plot_curves(trainer.course.history, f"{info.arch} on {info.dataset}", curves)
     return TrainResult(
         checkpoint=checkpoint,
         metrics=trainer.metrics_path,
         curves=curves,
-        epochs=plan.epochs,
+        epochs=trainer.recipe.epochs,
         elapsed_s=trainer.state.counters.elapsed_s,
-        last=trainer.history[-1],
+        last=trainer.course.history[-1],
         manifest=manifest,
     )
+
+
+def _digest(trainer: Trainer) -> str:
+    settings = json.dumps(trainer.state.identity, sort_keys=True).encode()
+    return sha256_bytes(settings + trainer.examples.targets.tobytes())
 
 
 def _refuse_other_run(out: Path, *, resume: bool) -> None:

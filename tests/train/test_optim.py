@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from ran_deploy.arch.registry import create_model
-from ran_deploy.train.optim import learning_rate, make_optimizer, update_average
+from ran_deploy.train.optim import make_optimizer, update_average
 from ran_deploy.train.recipe import Recipe
+from ran_deploy.train.schedule import learning_rate
 
 
 def test_no_decay_on_normalization_and_biases() -> None:
