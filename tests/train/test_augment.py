@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ran_deploy.data.crops import draw_crops
-from ran_deploy.train.augment import augment, to_input
+from ran_deploy.train.augment import _cut, _cut_by_index, augment, to_input
 from ran_deploy.train.recipe import Recipe
 
 PLAIN = Recipe(crop_padding=0, flip=False)
@@ -43,6 +43,13 @@ def test_every_image_is_a_crop_of_its_padded_self_perhaps_mirrored() -> None:
         mirrored.add(found[0][2])
     assert len(offsets) > 10
     assert mirrored == {False, True}
+
+
+def test_both_ways_to_cut_give_the_same() -> None:
+    images, starts = noise(6, 12), np.random.default_rng(0).integers(0, 5, (6, 2))
+    windows = _cut(images, starts, 8, 7)
+    assert windows.shape == (6, 8, 7, 3)
+    assert torch.equal(windows, _cut_by_index(images, starts, 8, 7))
 
 
 def test_without_padding_and_flip_nothing_changes() -> None:
