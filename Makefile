@@ -2,10 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# make test LOCKED=1 takes exactly the versions of locks/.
+LOCK := $(if $(LOCKED),--constraint locks/development.txt)
 # Installed first and alone, so that a CPU build which pip's configuration offers is taken.
 TORCH ?= torch>=2.9,<2.14
 
-.PHONY: demo test lint triton-venv clean
+.PHONY: demo test lint lock triton-venv clean
 
 demo: $(VENV)/demo.stamp
 	@mkdir -p demo
@@ -36,13 +38,17 @@ triton-venv:
 
 $(VENV)/demo.stamp: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,train,tensorrt-rtx]"
+	$(BIN)/python -m pip install --quiet $(LOCK) "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(LOCK) --editable ".[cpu,train,tensorrt-rtx]"
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/demo.stamp
-	$(BIN)/python -m pip install --quiet --editable ".[cpu,openvino,train,tensorrt-rtx,serve,parquet,ray,dev]"
+	$(BIN)/python -m pip install --quiet $(LOCK) --editable ".[cpu,openvino,train,tensorrt-rtx,serve,parquet,ray,dev]"
 	touch $@
+
+# Writes down what is installed and was tested.
+lock: $(VENV)/dev.stamp
+	$(BIN)/python locks/lock.py
 
 clean:
 	rm -rf $(VENV) .triton build dist demo

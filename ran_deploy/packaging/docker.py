@@ -16,6 +16,7 @@ from ran_deploy.packaging.folder import list_files, new_folder
 from ran_deploy.packaging.pins import pin
 from ran_deploy.packaging.record import ModelRecord, PackageRecord, VersionRecord, write_record
 from ran_deploy.packaging.result import PackageResult
+from ran_deploy.packaging.sbom import SBOM, Library, Model, sbom_text
 from ran_deploy.packaging.source import EngineSource, model_names
 from ran_deploy.runtime.open import Runtime
 
@@ -103,10 +104,28 @@ def package_docker(
         write_text(folder / "Dockerfile", text)
         write_text(folder / ".dockerignore", IGNORE)
         write_text(folder / "requirements.txt", requirements_text(pins))
+        write_text(folder / SBOM, _bill(models, sources, files, pins))
         write_record(folder, PackageRecord(format="docker", models=models))
     return PackageResult(
         path=out, format="docker", models=models, files=list_files(out), findings=None, notes=_notes(base)
     )
+
+
+def _bill(
+    models: tuple[ModelRecord, ...], sources: tuple[EngineSource, ...], files: list[str], pins: tuple[str, ...]
+) -> str:
+    libraries = [Library(name=name, version=version) for name, _, version in (line.partition("==") for line in pins)]
+    engines = [
+        Model(
+            name=f"engines/{file}",
+            sha256=str(source.manifest.sha256),
+            facts=tuple(
+                (f"made from {parent.role} {parent.name}", parent.sha256) for parent in source.manifest.parents
+            ),
+        )
+        for file, source in zip(files, sources, strict=True)
+    ]
+    return sbom_text("-".join(model.name for model in models), ran_deploy.__version__, libraries, engines)
 
 
 def _requirements(sources: tuple[EngineSource, ...], options: DockerOptions) -> list[str]:

@@ -16,6 +16,7 @@ from ran_deploy.packaging.docker import CORE, SERVE, DockerOptions
 from ran_deploy.packaging.package import package
 from ran_deploy.packaging.record import RECORD, read_record
 from ran_deploy.packaging.result import PackageResult
+from ran_deploy.packaging.sbom import SBOM
 from tests.packaging.engines import plan_engine
 
 DIGEST = "python:3.11.13-slim-bookworm@sha256:" + "0" * 64
@@ -115,6 +116,12 @@ def test_what_is_installed(engine: Path, tmp_path: Path, pins: list[list[str]]) 
     assert "--no-deps --requirement requirements.txt && pip check" in run
     lines = (tmp_path / "out" / "requirements.txt").read_text().splitlines()[1:]
     assert lines == ["numpy==2.0", "onnxruntime==1.22.0"]
+    bill = json.loads((tmp_path / "out" / SBOM).read_text())
+    parts = {part["name"]: part for part in bill["components"]}
+    assert (parts["numpy"]["version"], parts["onnxruntime"]["version"]) == ("2.0", "1.22.0")
+    manifest = verified_manifest(engine)
+    assert manifest is not None
+    assert parts["engines/small.onnx"]["hashes"][0]["content"] == manifest.sha256
     made(engine, tmp_path / "openvino", runtime="openvino")
     assert pins[1][-1] == "openvino"
     assert not [name for name in pins[0] + pins[1] if name.startswith("torch")]
