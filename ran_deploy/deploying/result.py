@@ -26,8 +26,10 @@ StageKind = Literal["export", "import", "fp16", "int8", "build", "accuracy", "be
 StageStatus = Literal["done", "rejected", "failed", "skipped"]
 """done: its artefacts are whole; rejected: a gate refused what it made; failed: an engine could not be made or run;
 skipped: it was not run, because of another stage or of something that is not on this machine."""
-VariantStatus = Literal["recommended", "passed", "rejected", "failed", "not-run"]
-"""passed: it was measured and holds its gates; not-run: it was built, but does not run on this machine."""
+VariantStatus = Literal["recommended", "passed", "rejected", "failed", "not-run", "reference"]
+"""passed: it was measured and holds its gates; rejected: a gate or the SLO refuses it; failed: it could not be made or
+run; not-run: it was built, but does not run on this machine; reference: float32 in ONNX Runtime, measured to compare
+with, where it is not among what was asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
