@@ -1,7 +1,7 @@
 """A bill of materials in CycloneDX 1.6: what is in a package, by name, version and hash.
 
 Source: https://cyclonedx.org/docs/1.6/json/. The same content gives the same bytes: there is no time in it, and the
-serial number is made of the content. Also used by ``hatch_build.py``, where nothing but the standard library is installed.
+serial number is made of the content. ``hatch_build.py`` uses it too, where only the standard library is installed.
 """
 
 import hashlib
