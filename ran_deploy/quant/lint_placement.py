@@ -12,6 +12,7 @@ from ran_deploy.quant.finding import Finding, finding
 from ran_deploy.quant.qdq_view import (
     DEQUANTIZE,
     QUANTIZE,
+    RESHAPING,
     TYPE_ONLY,
     WEIGHTED,
     GraphView,
@@ -133,7 +134,7 @@ def passing(view: GraphView) -> Iterator[Finding]:
         data = node.input if node.op_type == "Concat" else node.input[:1]
         if not data or any(view.dequantizer(name) is None for name in data):
             continue
-        readers = view.consumers(node, TYPE_ONLY)
+        readers = view.consumers(node, RESHAPING)
         if not any(reader.op_type == QUANTIZE for reader, _ in readers):
             message = f"It takes INT8 and gives float: {node.op_type} gains nothing, and its input was rounded."
             yield finding("float-output", "warning", node, message, "Put Q/DQ on its output too, or on neither.")

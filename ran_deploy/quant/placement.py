@@ -16,7 +16,7 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 _PASSING = ("MaxPool", "AveragePool", "Resize", "Concat")
 """Operators without weights that move or pool values: they take INT8 where what reads them does."""
 _RESHAPING = ("Flatten", "Reshape")
-"""The same behind a pool; behind the global average pool they stay in float as it does."""
+"""Operators that one pair of Q/DQ behind them serves as well as what is in front."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +92,17 @@ def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Pl
 
 def _same_ranges(model: onnx.ModelProto, inputs: Mapping[str, list[tuple[str, int]]]) -> dict[str, str]:
     same: dict[str, str] = {}
+    reshaped = {node.input[0]: node.output[0] for node in model.graph.node if node.op_type in _RESHAPING}
     for node in reversed(model.graph.node):
-        whole, parts = node.output[0], [name for name in node.input if name in inputs]
+        whole = reshaped.get(node.output[0], node.output[0])
+        parts = [name for name in node.input if name in inputs]
         if whole not in inputs or not parts:
             continue
         if node.op_type == "Concat":
             same.update(dict.fromkeys(parts, whole))
         elif node.op_type == "MaxPool" and whole in same and len(inputs[parts[0]]) == 1:
             same[parts[0]] = whole  # the range of a concatenation, through to what is pooled for it alone
-        elif node.op_type in ("MaxPool", *_RESHAPING):
+        elif node.op_type == "MaxPool":
             same.setdefault(whole, parts[0])
     return same
 
@@ -163,8 +165,6 @@ def _quantized_inputs(graph: _Graph, node: onnx.NodeProto, options: PlacementOpt
             yield 0
     elif kind in _PASSING and graph.feeds_int8(node):
         yield from (range(len(node.input)) if kind == "Concat" else (0,))
-    elif kind in _RESHAPING and graph.passes(node.input[0], options.keep) and graph.feeds_int8(node):
-        yield 0
     elif kind == "BatchNormalization":
         behind_convolution = graph.operator(node.input[0]) in WEIGHTED
         if not behind_convolution and (options.batch_norm or graph.passes(node.input[0], options.keep)):

@@ -81,3 +81,21 @@ def test_operations_that_compute_sizes_are_counted() -> None:
     assert leftovers(model) == {}
     model.graph.node.extend(helper.make_node(kind, ["x"], [kind]) for kind in ("Shape", "Shape", "Concat"))
     assert leftovers(model) == {"Concat": 1, "Shape": 2}
+
+
+def test_features_may_be_concatenated_and_sizes_not() -> None:
+    nodes = [
+        helper.make_node("Concat", ["x", "x"], ["both"], axis=1),
+        helper.make_node("Relu", ["both"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "concat",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 3, 4, 4])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", 6, 4, 4])],
+        value_info=[helper.make_tensor_value_info("both", TensorProto.FLOAT, ["batch", 6, 4, 4])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    assert leftovers(model) == {}
+    model.graph.value_info[0].type.tensor_type.elem_type = TensorProto.INT64
+    assert leftovers(model) == {"Concat": 1}
