@@ -16,6 +16,9 @@ from ran_deploy.serving.reports import Served, Serving
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 
 MIB = 1024 * 1024
+HANG_FACTOR = 2
+"""A worker that computes one batch for so many times the longest time of a request is taken for hung; whoever asked has
+given up long before."""
 
 
 def serve(
@@ -65,7 +68,8 @@ def serve(
         max_body_mb: Most MiB of one request's body.
         max_pixels: Most pixels of an encoded image.
         max_connections: Most HTTP connections at once.
-        request_seconds: Longest that one request may take.
+        request_seconds: Longest that one request may take; a worker process that computes one batch for twice as long
+            is killed and replaced.
         drain_seconds: How long to wait for what was accepted after a signal.
         model_control: Whether clients may load and unload models; None: if only this machine reaches the server.
         log_format: How log lines look.
@@ -90,12 +94,17 @@ def serve(
         )
         for engine in engines
     ]
-    options = HostOptions(
-        workers=workers, max_batch=max_batch, max_delay_s=max_delay_ms / 1000, queue=queue, max_pixels=max_pixels
-    )
     for name, seconds in (("--request-seconds", request_seconds), ("--drain-seconds", drain_seconds)):
         if not 0 < seconds < 86_400:
             raise UsageError(f"{name} is {seconds:g}; expected more than 0 and less than a day.")
+    options = HostOptions(
+        workers=workers,
+        max_batch=max_batch,
+        max_delay_s=max_delay_ms / 1000,
+        queue=queue,
+        max_pixels=max_pixels,
+        hang_s=HANG_FACTOR * request_seconds,
+    )
     body_bytes = int(max_body_mb * MIB)
     limits = HttpLimits(
         body_bytes=body_bytes, held_bytes=max(HttpLimits().held_bytes, 4 * body_bytes), connections=max_connections

@@ -114,6 +114,9 @@ class HostOptions:
     """Encoded images of more pixels are refused before a pixel is decoded."""
     restarts: int = 5
     """How often in a row, without one good batch between, a model's workers may die or fail to start."""
+    hang_s: float | None = 120.0
+    """How long a worker process may compute one batch before it is taken for hung, killed and replaced; None: for ever.
+    A thread of this process cannot be killed: there a hang lasts."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -125,5 +128,7 @@ class HostOptions:
             check_positive(name, value)
         if self.workers < 0 or self.restarts < 0:
             raise UsageError(f"--workers is {self.workers} and restarts {self.restarts}; expected 0 or more.")
+        if self.hang_s is not None and not self.hang_s > 0:
+            raise UsageError(f"hang_s is {self.hang_s}; expected more than 0, or None.")
         if not 0 <= self.max_delay_s <= 60:
             raise UsageError(f"--max-delay-ms is {1000 * self.max_delay_s:g}; expected 0 to 60,000.")

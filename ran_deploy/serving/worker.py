@@ -19,10 +19,12 @@ import ran_deploy
 from ran_deploy.config import from_mapping, to_mapping
 from ran_deploy.errors import RanDeployError
 from ran_deploy.runtime.session import Logits
+from ran_deploy.serving.clock import Clock, MonotonicClock
 from ran_deploy.serving.engine import EngineFacts
 from ran_deploy.serving.frames import Frame, Kind, Unpacker, pack, revive
 from ran_deploy.serving.slots import Layout, SharedMemory, Slots
 from ran_deploy.serving.spec import ModelSpec
+from ran_deploy.serving.watchdog import Watchdog
 
 SLOTS = 2
 """Batches that a worker may have: one that it computes, and one that it need not wait for."""
@@ -39,6 +41,8 @@ class Order:
     """CPU threads; None: as the runtime thinks best."""
     max_batch: int
     """Most images in a batch."""
+    hang_s: float | None = None
+    """How long one batch may be computed before the process is taken for hung and killed; None: for ever."""
 
 
 class WorkerLostError(Exception):
@@ -56,9 +60,12 @@ class WorkerLostError(Exception):
 class Worker(asyncio.Protocol):
     """A process that has an engine open. Made by :meth:`start`."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None]) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes]", on_end: Callable[[], None], hang_s: float | None, clock: Clock
+    ) -> None:
         self._process = process
         self._on_end = on_end
+        self._watchdog = Watchdog(hang_s, clock, self._hang)
         self._unpacker = Unpacker()
         self._ready: asyncio.Future[Frame] = asyncio.get_running_loop().create_future()
         self._flights: OrderedDict[int, asyncio.Future[Logits]] = OrderedDict()
@@ -67,14 +74,17 @@ class Worker(asyncio.Protocol):
         self._slots: Slots
         self.facts: EngineFacts
         self.alive = False
+        self.hung = False
+        """Whether it was killed because a batch did not end."""
 
     @classmethod
-    async def start(cls, order: Order, on_end: Callable[[], None] = lambda: None) -> Self:
+    async def start(cls, order: Order, on_end: Callable[[], None] = lambda: None, clock: Clock | None = None) -> Self:
         """Start a process and let it open its engine and run it once.
 
         Args:
             order: What it is to open.
             on_end: Called when the process ends though nobody closed it.
+            clock: What a batch's time is told by; None: this machine's.
 
         Raises:
             RanDeployError: The engine cannot be opened or run, or the process ended before it could say so.
@@ -86,7 +96,8 @@ class Worker(asyncio.Protocol):
                 theirs.close()  # the end of the process is the end of the stream then
                 try:
                     # The connection closes its own descriptor.
-                    return await cls._meet(process, ours.dup(), order, memory, on_end)
+                    worker = cls(process, on_end, order.hang_s, clock or MonotonicClock())
+                    return await worker._meet(ours.dup(), order, memory)
                 except BaseException:
                     process.kill()
                     await asyncio.to_thread(process.wait)
@@ -97,23 +108,14 @@ class Worker(asyncio.Protocol):
                 fix="Free memory, processes or open files, or serve with fewer workers.",
             ) from error
 
-    @classmethod
-    async def _meet(
-        cls,
-        process: "subprocess.Popen[bytes]",
-        channel: socket.socket,
-        order: Order,
-        memory: SharedMemory,
-        on_end: Callable[[], None],
-    ) -> Self:
-        loop = asyncio.get_running_loop()
-        _, worker = await loop.create_unix_connection(lambda: cls(process, on_end), sock=channel)
+    async def _meet(self, channel: socket.socket, order: Order, memory: SharedMemory) -> Self:
+        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=channel)
         try:
-            await worker._open(order, memory)
+            await self._open(order, memory)
         except BaseException:
-            worker._transport.abort()
+            self._transport.abort()
             raise
-        return worker
+        return self
 
     @property
     def pid(self) -> int:
@@ -140,6 +142,8 @@ class Worker(asyncio.Protocol):
         slot = self._free.pop()
         answer: asyncio.Future[Logits] = asyncio.get_running_loop().create_future()
         self._flights[slot] = answer
+        if len(self._flights) == 1:
+            self._watchdog.begin()
         np.copyto(self._slots.images(slot, len(images)), images)
         self._transport.write(pack(Frame(Kind.RUN, slot, len(images))))
         return await answer
@@ -151,8 +155,13 @@ class Worker(asyncio.Protocol):
     async def close(self) -> int:
         """Let the process free its engine and end, kill it if it does not, and return its exit status."""
         self.alive = False
+        self._watchdog.end()
         self._transport.close()
         return await asyncio.to_thread(_wait, self._process)
+
+    def _hang(self) -> None:
+        self.hung = True
+        self.kill()
 
     async def _open(self, order: Order, memory: SharedMemory) -> None:
         body = {"spec": to_mapping(order.spec), "threads": order.threads}
@@ -181,6 +190,10 @@ class Worker(asyncio.Protocol):
 
     def _land(self, frame: Frame) -> None:
         answer = self._flights.pop(frame.slot)
+        if self._flights:  # the process goes on with the next one
+            self._watchdog.begin()
+        else:
+            self._watchdog.end()
         if not answer.done():  # else the caller was cancelled
             if frame.kind is Kind.DONE:
                 answer.set_result(self._slots.logits(frame.slot, frame.images).copy())
@@ -191,6 +204,7 @@ class Worker(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         """Tell those who wait that the process has ended."""
         expected, self.alive = not self.alive, False
+        self._watchdog.end()
         if not self._ready.done():
             self._ready.set_exception(
                 RanDeployError(

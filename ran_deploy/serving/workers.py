@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.runtime.session import Logits
 from ran_deploy.runtime.threads import usable_cpus
+from ran_deploy.serving.clock import Clock, MonotonicClock
 from ran_deploy.serving.engine import EngineFacts
 from ran_deploy.serving.errors import UnavailableError
 from ran_deploy.serving.observer import Observer
@@ -44,22 +45,24 @@ class WorkerPool:
         spec: The engine.
         options: How many workers, the largest batch, and how often one may fail in a row.
         observer: Is told of workers that start and that are lost.
+        clock: What a batch's time is told by; None: this machine's.
 
     Raises:
         UsageError: This system cannot hand sockets and memory to child processes.
     """
 
-    def __init__(self, spec: ModelSpec, options: HostOptions, observer: Observer) -> None:
+    def __init__(self, spec: ModelSpec, options: HostOptions, observer: Observer, clock: Clock | None = None) -> None:
         if sys.platform == "win32":
             raise UsageError("Worker processes need a POSIX system.", fix="Serve with --workers 0.")
         self._spec = spec
         self._options = options
         self._observer = observer
+        self._clock = clock or MonotonicClock()
         self.concurrency = options.workers
         # With several, a batch given ahead could wait for a busy one while another is idle.
         self.ahead = 1 if options.workers == 1 else 0
         threads = spec.threads or max(1, usable_cpus() // options.workers)
-        self._order = Order(spec=spec, threads=threads, max_batch=options.max_batch)
+        self._order = Order(spec=spec, threads=threads, max_batch=options.max_batch, hang_s=options.hang_s)
         self._seats = [_Seat() for _ in range(options.workers)]
         self._watchers: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -148,7 +151,7 @@ class WorkerPool:
     async def _seat_worker(self, seat: _Seat) -> None:
         """Start a worker for a place, and check that it has the same file open as the others."""
         seat.ended.clear()
-        worker = await Worker.start(self._order, seat.ended.set)
+        worker = await Worker.start(self._order, seat.ended.set, self._clock)
         self._facts = self._facts or worker.facts
         if worker.facts.info.sha256 != self._facts.info.sha256:
             await worker.close()
@@ -169,6 +172,8 @@ class WorkerPool:
             if seat.worker is not None:
                 worker, seat.worker = seat.worker, None
                 reason = f"ended with status {await worker.close()}"
+                if worker.hung:
+                    reason = f"computed one batch for more than {self._options.hang_s:g} s and was killed"
                 self._observer.worker_lost()
             seat.failures += 1
             _LOG.warning("worker lost", extra={"fields": {"model": self._spec.name, "reason": reason}})

@@ -59,6 +59,8 @@ def test_the_same_name_and_version_twice_is_refused() -> None:
         ({"max_delay_s": -0.001}, "--max-delay-ms is -1"),
         ({"max_delay_s": float("nan")}, "--max-delay-ms is nan"),
         ({"restarts": -1}, "restarts -1"),
+        ({"hang_s": 0}, "hang_s is 0"),
+        ({"hang_s": float("nan")}, "hang_s is nan"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, float], words: str) -> None:

@@ -16,12 +16,13 @@ from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Logits, SessionInfo
 from ran_deploy.serving import workers as workers_module
+from ran_deploy.serving.clock import Clock
 from ran_deploy.serving.engine import EngineFacts
 from ran_deploy.serving.errors import UnavailableError
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 from ran_deploy.serving.worker import Order, WorkerLostError
 from ran_deploy.serving.workers import WorkerPool
-from tests.serving.by_hand import Remembering, settle, until
+from tests.serving.by_hand import HandClock, Remembering, settle, until
 from tests.serving.tiny import described, means_of, save_engine, some_images
 
 
@@ -109,6 +110,63 @@ def test_the_other_worker_takes_over_what_a_killed_one_had(tmp_path: Path) -> No
     asyncio.run(body())
 
 
+def test_a_worker_that_hangs_is_killed_and_its_batches_computed_by_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save_engine(tmp_path / "means.onnx")
+    seen, clock = Remembering(), HandClock()
+
+    async def body() -> None:
+        pool = WorkerPool(spec_of(path), HostOptions(workers=1, max_batch=8, hang_s=30), seen, clock)
+        await pool.start()
+        try:
+            await pool.run(some_images(1))
+            assert clock.waiting == [], "nothing is computed, nothing is watched"
+            (first,) = pool.pids
+            stop(first)  # alive, and never done
+            asked = [asyncio.ensure_future(pool.run(some_images(3, seed))) for seed in range(2)]
+            await until(lambda: bool(clock.waiting))
+            await clock.advance(29)
+            assert pool.pids == (first,)
+            await clock.advance(1)
+            for seed, answer in enumerate(await asyncio.gather(*asked)):
+                np.testing.assert_allclose(answer, means_of(some_images(3, seed)), rtol=1e-6)
+            assert pool.pids != (first,)
+            with pytest.raises(ProcessLookupError):
+                os.kill(first, 0)
+            assert clock.waiting == []
+        finally:
+            await pool.close()
+
+    asyncio.run(body())
+    assert (seen.started, seen.lost) == (2, 1)
+    (record,) = caplog.records
+    assert record.__dict__["fields"]["reason"] == "computed one batch for more than 30 s and was killed"
+
+
+def test_a_batch_that_two_workers_hang_at_is_refused(tmp_path: Path) -> None:
+    path = save_engine(tmp_path / "means.onnx")
+    clock = HandClock()
+
+    async def body() -> None:
+        pool = WorkerPool(spec_of(path), HostOptions(workers=2, hang_s=30), Remembering(), clock)
+        await pool.start()
+        try:
+            for pid in pool.pids:
+                stop(pid)
+            asked = asyncio.ensure_future(pool.run(some_images(1)))
+            for _ in range(2):
+                await until(lambda: bool(clock.waiting))
+                await clock.advance(30)
+                await until(lambda: not clock.waiting or asked.done())
+            with pytest.raises(UnavailableError, match="2 worker processes ended while they computed this batch"):
+                await asked
+        finally:
+            await pool.close()
+
+    asyncio.run(body())
+
+
 def test_workers_ignore_the_signals_that_the_service_handles(tmp_path: Path) -> None:
     path = save_engine(tmp_path / "means.onnx")
 
@@ -177,6 +235,7 @@ class Scripted:
         self.facts = facts_of(sha256)
         self.alive = True
         self.killed = False
+        self.hung = False
         self.pid = 0
         self._on_end = on_end
         self._asked: list[asyncio.Future[Logits]] = []
@@ -224,7 +283,7 @@ class Script:
         self._starts = list(starts)
         monkeypatch.setattr(workers_module, "Worker", self)
 
-    async def start(self, order: Order, on_end: Callable[[], None]) -> Scripted:
+    async def start(self, order: Order, on_end: Callable[[], None], clock: Clock) -> Scripted:
         start = self._starts.pop(0)
         if isinstance(start, RanDeployError):
             raise start
