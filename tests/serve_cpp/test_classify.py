@@ -47,6 +47,8 @@ def test_help_and_version(built: Built) -> None:
         (["ENGINE", "IMAGE", "--runtime", "tensorrt"], 2, "takes plans"),
         (["gone.onnx", "IMAGE"], 2, "does not exist"),
         (["IMAGE", "IMAGE"], 2, "ends in '.jpg'"),
+        (["FOLDER", "IMAGE"], 2, "is a folder; the engine must be a file"),
+        (["ENGINE", "FOLDER"], 2, "is a folder; the image must be a file"),
         (["ENGINE", "gone.png"], 2, "does not exist"),
         (["ENGINE", "ENGINE"], 5, "not an image of a known format"),
         (["ENGINE", "IMAGE", "--ort-library", "/nowhere/x.so"], 6, "cannot be loaded: /nowhere/x.so"),
@@ -54,7 +56,7 @@ def test_help_and_version(built: Built) -> None:
     ],
 )
 def test_refusals(built: Built, engine: Path, arguments: list[str], code: int, said: str) -> None:
-    names = {"ENGINE": engine, "IMAGE": SAMPLES[0]}
+    names = {"ENGINE": engine, "IMAGE": SAMPLES[0], "FOLDER": engine.parent}
     done = built.run("classify", *(names.get(word, word) for word in arguments), code=code)
     assert done.stdout == b""
     first, *rest = done.stderr.decode().splitlines()

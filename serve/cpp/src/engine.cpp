@@ -26,6 +26,7 @@ std::string kind_of(const std::string& path) {
     if (ending == ".safetensors") {
         usage(path + " is a checkpoint, which runs in PyTorch only.", "Export it with ran-deploy export.");
     }
+    if (is_folder(path)) usage(path + " is a folder; the engine must be a file.", "Name the file in it.");
     usage(path + " ends in '" + ending + "'; an engine ends in .onnx, .plan or .ran.",
           "Give the file that export, quantize, build or package wrote.");
 }

@@ -13,6 +13,7 @@ Bytes read_file(const std::string& path, const std::string& what, std::size_t li
     std::error_code code;
     const fs::file_status status = fs::status(path, code);
     if (!fs::exists(status)) usage("The " + what + " " + path + " does not exist.", "Check the path.");
+    if (fs::is_directory(status)) usage(path + " is a folder; the " + what + " must be a file.", "Check the path.");
     if (!fs::is_regular_file(status)) usage(path + " is not a regular file; the " + what + " must be one.");
     std::ifstream stream(path, std::ios::binary);
     if (!stream) usage("The " + what + " " + path + " is not readable.", "Check its permissions.");
@@ -34,6 +35,11 @@ Bytes read_file(const std::string& path, const std::string& what, std::size_t li
 bool exists(const std::string& path) {
     std::error_code code;
     return fs::exists(path, code);
+}
+
+bool is_folder(const std::string& path) {
+    std::error_code code;
+    return fs::is_directory(path, code);
 }
 
 std::string file_name(const std::string& path) { return fs::path(path).filename().string(); }

@@ -15,6 +15,7 @@ using Bytes = std::vector<std::uint8_t>;
 Bytes read_file(const std::string& path, const std::string& what, std::size_t limit);
 
 bool exists(const std::string& path);
+bool is_folder(const std::string& path);
 
 // The last part of a path, and what follows its last dot, the dot included ("" if there is none).
 std::string file_name(const std::string& path);
