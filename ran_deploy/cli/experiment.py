@@ -31,6 +31,7 @@ def experiment_command(
     epochs: Annotated[int | None, typer.Option(help="Epochs, by hand.")] = None,
     seeds: Annotated[int, typer.Option(help="How often each network is trained.")] = 1,
     test_images: Annotated[int | None, typer.Option(help="Test images, by hand.")] = None,
+    classes: Annotated[int | None, typer.Option(help="Only so many of the dataset's classes.")] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train the networks of a published comparison under one budget; the same command goes on where it stopped."""
@@ -47,6 +48,7 @@ def experiment_command(
         epochs=epochs,
         seeds=seeds,
         test_images=test_images,
+        classes=classes,
         announce=_announce,
     )
     lines = [

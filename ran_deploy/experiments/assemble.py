@@ -32,14 +32,14 @@ def assemble(setting: Setting, trained: Mapping[str, Sequence[Trained]]) -> Expe
         budgets=_budgets(experiment, plan),
         uncertainty=_uncertainty(plan),
         plan=plan,
-        networks=tuple(_network(experiment, contender, trained[contender.name]) for contender in experiment.contenders),
+        networks=tuple(_network(setting, contender, trained[contender.name]) for contender in experiment.contenders),
         orderings=_orderings(experiment, trained, targets),
         train_s=round(sum(one.train_s for runs in trained.values() for one in runs), 1),
         environment=read_environment(),
     )
 
 
-def _network(experiment: Experiment, contender: Contender, runs: Sequence[Trained]) -> NetworkResult:
+def _network(setting: Setting, contender: Contender, runs: Sequence[Trained]) -> NetworkResult:
     if len(runs) == 1:
         top1, interval = runs[0].top1, runs[0].top1_ci95
     else:
@@ -51,7 +51,7 @@ def _network(experiment: Experiment, contender: Contender, runs: Sequence[Traine
         arch=contender.arch,
         options=dict(contender.options),
         recipe=dict(contender.recipe),
-        params=_parameters(experiment, contender),
+        params=_parameters(setting.experiment, contender, setting.data.classes),
         published=contender.published,
         top1=top1,
         top1_ci95=interval,
@@ -94,11 +94,12 @@ def _orderings(
 
 
 def _budgets(experiment: Experiment, plan: Plan) -> str:
-    work = plan.work
+    work, classes = plan.work, plan.asked.classes
+    of_classes = f" of {classes} classes" if classes else ""
     epochs = f"{work.epochs} epoch{'s' if work.epochs > 1 else ''}"
     return (
         f"The budgets differ: published are {experiment.setting}; here every network saw the same {work.images:,} "
-        f"training images in {epochs} on {plan.machine}."
+        f"training images{of_classes} in {epochs} on {plan.machine}."
     )
 
 
@@ -115,11 +116,11 @@ def _uncertainty(plan: Plan) -> str:
     )
 
 
-def _parameters(experiment: Experiment, contender: Contender) -> int:
+def _parameters(experiment: Experiment, contender: Contender, classes: int | None) -> int:
     import torch
 
     from ran_deploy.arch.count import count_parameters
     from ran_deploy.arch.registry import create_model
 
     with torch.device("meta"):
-        return count_parameters(create_model(contender.arch, experiment.dataset, **contender.options))
+        return count_parameters(create_model(contender.arch, experiment.dataset, classes, **contender.options))

@@ -24,10 +24,12 @@ class Asked:
     epochs: int | None = None
     seeds: int = 1
     test_images: int | None = None
+    classes: int | None = None
+    """Of the dataset's classes; None: all."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that name no work."""
-        for name in ("images", "epochs", "seeds", "test_images"):
+        for name in ("images", "epochs", "seeds", "test_images", "classes"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UsageError(f"--{name.replace('_', '-')} is {value}; expected at least 1.")

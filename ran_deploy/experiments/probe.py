@@ -33,7 +33,7 @@ def measure_speed(experiment: Experiment, contender: Contender, data: Data) -> S
         result = train_contender(
             contender,
             dataset=experiment.dataset,
-            data=data.root,
+            data=data,
             recipe=recipe,
             images=_STEPS * recipe.batch,
             out=Path(folder),

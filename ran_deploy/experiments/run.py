@@ -29,6 +29,7 @@ def run_experiment(
     epochs: int | None = None,
     seeds: int = 1,
     test_images: int | None = None,
+    classes: int | None = None,
     announce: Callable[[Plan], None] | None = None,
 ) -> ExperimentResult:
     """Train the compared networks under one budget, and write the table and the curves beside the published figures.
@@ -47,6 +48,8 @@ def run_experiment(
         epochs: Epochs, by hand.
         seeds: How often each network is trained, with the seeds 0, 1, …
         test_images: How many of the test images to test on, the same number of each class, by hand.
+        classes: Only so many of the dataset's classes, drawn with a fixed seed: where the budget is too small to learn
+            them all. None: all.
         announce: Told the plan before anything is trained.
 
     Raises:
@@ -66,9 +69,10 @@ def run_experiment(
         epochs=epochs,
         seeds=seeds,
         test_images=test_images,
+        classes=classes,
     )
     require("matplotlib", "The plot of an experiment")
-    opened = open_data(experiment, data)
+    opened = open_data(experiment, data, classes)
     plan = kept_plan(out, asked, experiment, opened.sha256)
     require_writable(out / "plan.json")
     if plan is None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ran_deploy.data.dataset import Dataset, stratified_split
+from ran_deploy.data.dataset import Dataset, Split, stratified_split
+from ran_deploy.data.few_classes import few_classes
 from ran_deploy.data.open import open_dataset
 from ran_deploy.experiments.definitions import Experiment
 from ran_deploy.experiments.plan import Plan
@@ -24,6 +25,8 @@ class Data:
     """The folder; None for generated images."""
     train: Dataset
     test: Dataset
+    classes: int | None = None
+    """So many of the dataset's classes were taken; None: all."""
 
     @property
     def sha256(self) -> str:
@@ -31,15 +34,16 @@ class Data:
         return sha256_bytes(self.train.targets.tobytes() + self.test.targets.tobytes())
 
 
-def open_data(experiment: Experiment, root: Path | None) -> Data:
-    """Open both splits of an experiment's dataset.
+def open_data(experiment: Experiment, root: Path | None, classes: int | None = None) -> Data:
+    """Open both splits of an experiment's dataset, or the images of some of its classes.
 
     Raises:
-        UsageError: The folder is missing, or lacks a split.
+        UsageError: The folder is missing, lacks a split, or there are not so many classes.
         IntegrityError: A file of the dataset is damaged.
     """
-    train, test = (open_dataset(experiment.dataset, root, split) for split in ("train", "test"))
-    return Data(root=root, train=train, test=test)
+    splits: tuple[Split, ...] = ("train", "test")
+    train, test = (few_classes(open_dataset(experiment.dataset, root, split), classes) for split in splits)
+    return Data(root=root, train=train, test=test, classes=classes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -62,9 +62,10 @@ def summary(result: ExperimentResult) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """Return a plan in words, to be read before anything is trained."""
     work, asked = plan.work, plan.asked
+    seeds = f"{asked.seeds} seed{'s' if asked.seeds > 1 else ''}"
     lines = [
-        f"plan      {work.images:,} training images × {work.epochs} epochs for every network, "
-        f"{asked.seeds} seed{'s' if asked.seeds > 1 else ''}; {work.validation:,} held out for the curves",
+        f"plan      every network: {work.images:,} training images of {asked.classes or 'all'} classes × {work.epochs} "
+        f"epochs, {seeds}; {work.validation:,} more images held out for the curves",
         f"test      {work.test_images:,} images of the test split, the same number of each class",
         f"recipe    {recipe_text(plan.recipe)}",
         f"machine   {plan.machine}",

@@ -12,7 +12,7 @@ from ran_deploy.config import read_json, to_mapping
 from ran_deploy.data.dataset import batches
 from ran_deploy.errors import IntegrityError
 from ran_deploy.experiments.definitions import Contender
-from ran_deploy.experiments.setting import Setting
+from ran_deploy.experiments.setting import Data, Setting
 from ran_deploy.files import write_text
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.evaluate import EvalResult, Tally
@@ -63,14 +63,14 @@ class Trained:
 
 
 def train_contender(
-    contender: Contender, *, dataset: str, data: Path | None, recipe: Recipe, images: int, out: Path
+    contender: Contender, *, dataset: str, data: Data, recipe: Recipe, images: int, out: Path
 ) -> "TrainResult":
     """Train one network, or go on with it.
 
     Args:
         contender: The network.
         dataset: The name of the dataset.
-        data: The dataset's folder.
+        data: The images.
         recipe: How every network is trained; the network's own differences are added here.
         images: Training images.
         out: The folder of the run.
@@ -80,7 +80,8 @@ def train_contender(
     return train_network(
         contender.arch,
         dataset=dataset,
-        data=data,
+        data=data.root,
+        classes=data.classes,
         out=out,
         recipe=replace(recipe, **contender.recipe),
         images=images,
@@ -112,7 +113,7 @@ def finish(setting: Setting, contender: Contender, seed: int) -> Trained:
     result = train_contender(
         contender,
         dataset=setting.experiment.dataset,
-        data=setting.data.root,
+        data=setting.data,
         recipe=replace(plan.recipe, seed=seed),
         images=plan.work.images,
         out=folder,

@@ -13,6 +13,7 @@ from torch import nn
 from ran_deploy.arch.checkpoint import CheckpointInfo, load_checkpoint, save_weights
 from ran_deploy.arch.registry import create_model
 from ran_deploy.data.catalog import dataset_info
+from ran_deploy.data.few_classes import few_classes
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable, sha256_bytes, sha256_file
@@ -53,6 +54,7 @@ def train_network(
     epochs: int | None = None,
     seed: int | None = None,
     images: int | None = None,
+    classes: int | None = None,
     label_noise: float | None = None,
     resume: bool = False,
     init: Path | None = None,
@@ -74,6 +76,8 @@ def train_network(
         seed: Overrides the recipe's seed.
         images: Learn from so many images of the training split, the same number of each class, chosen by the seed;
             None: from all. The validation images are held out besides.
+        classes: Learn only so many of the dataset's classes, as :func:`ran_deploy.data.few_classes.few_classes` draws
+            them; None: all. The network then has no others.
         label_noise: Overrides the recipe's probability that a training label is replaced by another.
         resume: Go on from the state in ``out``, if there is one.
         init: A checkpoint of the same network and classes to start from (fine-tuning); None: random weights.
@@ -100,7 +104,7 @@ def train_network(
         if group.first:
             _refuse_other_run(out, resume=resume)
             require_writable(out / "state.safetensors")
-        examples = choose_examples(open_dataset(dataset, data, "train"), plan, images)
+        examples = choose_examples(few_classes(open_dataset(dataset, data, "train"), classes), plan, images)
         torch.manual_seed(plan.seed)
         labels = examples.dataset.labels
         info = CheckpointInfo(

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from ran_deploy.arch.checkpoint import load_checkpoint
+from ran_deploy.arch.count import count_parameters
+from ran_deploy.arch.registry import create_model
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.experiments import trained as training
 from ran_deploy.experiments.definitions import Experiment, find_experiment
@@ -147,6 +150,15 @@ def test_seeds_are_averaged_with_students_interval(small: Experiment, tmp_path: 
     assert network.seeds[0].checkpoint_sha256 != network.seeds[1].checkpoint_sha256
     assert network.top1 == pytest.approx(sum(run.top1 for run in network.seeds) / 2)
     assert "2 seeds" in result.uncertainty
+
+
+@pytest.mark.usefixtures("unplotted")
+def test_some_of_the_classes(small: Experiment, tmp_path: Path) -> None:
+    result = start(tmp_path / "out", classes=3, epochs=1, images=12, test_images=30)
+    _, info = load_checkpoint(tmp_path / "out" / result.networks[0].seeds[0].checkpoint)
+    assert info.classes == 3
+    assert result.networks[0].params == count_parameters(create_model("naive-cnn", "synthetic", 3, width=0.25))
+    assert "12 training images of 3 classes" in result.budgets
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,11 @@ def test_the_markdown_says_where_the_figures_are_from_and_that_budgets_differ() 
 
 def test_the_plan_in_words() -> None:
     text = "\n".join(plan_lines(PLAN))
-    for part in ("3,000 training images × 3 epochs", "1,000 images of the test split", "15 min of the budget of 20m"):
+    for part in (
+        "3,000 training images of all classes × 3 epochs",
+        "1,000 images of the test split",
+        "15 min of the budget of 20m",
+    ):
         assert part in text
 
 
