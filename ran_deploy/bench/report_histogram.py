@@ -8,6 +8,8 @@ from ran_deploy.report.palette import BLUE, GREEN, INK, ORANGE
 from ran_deploy.report.picture import Picture
 from ran_deploy.report.words import interval, ms
 
+_ROWS = 16
+"""Rows of the table behind a picture, at most; each sums up neighbouring bars."""
 COLOURS = {"engine": BLUE, "end-to-end": ORANGE, "device": GREEN}
 """Of the timed boundaries."""
 
@@ -59,13 +61,12 @@ def _data(title: str, result: BatchResult, bins: Histogram) -> Html:
         if one.percent != 50
     ]
     rows = []
-    for place, count in enumerate(bins.counts):
-        if count:
-            left = bins.low_ms + place * bins.bin_ms
-            last = place == len(bins.counts) - 1 and bins.beyond
-            rows.append(
-                [cell(f"{ms(left)} to {ms(result.max_ms if last else left + bins.bin_ms)}"), cell(f"{count:,}")]
-            )
+    step = -(-len(bins.counts) // _ROWS)
+    for place in range(0, len(bins.counts), step):
+        part = bins.counts[place : place + step]
+        last = place + len(part) == len(bins.counts) and bins.beyond
+        high = result.max_ms if last else bins.low_ms + (place + len(part)) * bins.bin_ms
+        rows.append([cell(f"{ms(bins.low_ms + place * bins.bin_ms)} to {ms(high)}"), cell(f"{sum(part):,}")])
     return join(
         [
             table(f"{title}: percentiles", ["percentile", "ms, 95% interval", "of runs"], values),

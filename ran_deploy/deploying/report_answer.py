@@ -78,6 +78,6 @@ def warning_box(warnings: list[str]) -> Html:
 def warning_list(warnings: list[str]) -> Html:
     """Return all warnings, numbered, each of which can be linked to; a sentence where there are none."""
     if not warnings:
-        return paragraph("None.")
+        return paragraph("There are none.")
     items = "".join(f'<li id="warning-{place}">{text(words)}</li>' for place, words in enumerate(warnings, 1))
     return Html(f"<ol>{items}</ol>")

@@ -1,6 +1,7 @@
 """Accuracy against speed: which engines are worth having, and which another one makes pointless."""
 
 from ran_deploy.bench.pareto_result import ParetoPoint, Plane
+from ran_deploy.bench.ratio import Ratio
 from ran_deploy.deploying.report_view import STATUS_WORDS, Shown, key_words
 from ran_deploy.deploying.result import DeployResult
 from ran_deploy.report.chart import Chart
@@ -42,21 +43,23 @@ def _table(shown: list[Shown]) -> Html:
     rows = []
     for one in shown:
         variant, point = one.variant, one.point
+        name = cell(f"{one.number}  {variant.name}")
         status = cell(STATUS_WORDS[variant.status], kind=_STATUS_KINDS.get(variant.status, ""))
         file = "none" if variant.engine is None else size(variant.engine.size_bytes)
         if point is None:
             top1 = "not measured" if variant.accuracy is None else f"{variant.accuracy.top1:.2f}%"
-            rows.append([cell(one.label), status, cell(top1), *[cell("–")] * 2, cell("–"), cell(file)])
+            rows.append([name, status, cell(top1), *[cell("–")] * 4, cell(file)])
             continue
         low, high = point.top1_ci95
         rows.append(
             [
-                cell(one.label),
+                name,
                 status,
                 cell(f"{point.top1:.2f}%", f"{low:.2f} to {high:.2f}"),
                 cell(f"{ms(point.latency.p50_ms)} ms", _dominated(point, "latency", numbers)),
+                _factor(point.latency.ratio),
                 cell(f"{rate(point.throughput.images_per_s)}/s", _dominated(point, "throughput", numbers)),
-                cell(_factor(point), point.throughput.ratio.text()),
+                _factor(point.throughput.ratio),
                 cell(file),
             ]
         )
@@ -66,15 +69,18 @@ def _table(shown: list[Shown]) -> Html:
         "status",
         "top-1",
         "batch 1",
+        "times as fast",
         f"batch {batch}" if batch else "large batch",
-        "speed × first: latency, throughput",
+        "times as fast",
         "file",
     ]
-    return table("Engines", header, rows, align=("text", "left"))
+    first = next((one.label for one in shown if one.point is not None), None)
+    foot = f"Below a number: its 95% interval. Times as fast: as {first}, measured in turn." if first else ""
+    return table("Engines", header, rows, align=("text", "left"), foot=foot)
 
 
-def _factor(point: ParetoPoint) -> str:
-    return point.latency.ratio.text()
+def _factor(ratio: Ratio) -> Html:
+    return cell(f"{ratio.value:.2f}", f"{ratio.ci95[0]:.2f} to {ratio.ci95[1]:.2f}")
 
 
 def _dominated(point: ParetoPoint, plane: Plane, numbers: dict[str, str]) -> str:

@@ -8,16 +8,19 @@ from ran_deploy.bench.result import BatchResult
 from ran_deploy.deploying.result import DeployResult, Variant
 from ran_deploy.report.marks import SHAPES, Shape
 from ran_deploy.report.palette import BLUE, GREEN, ORANGE, PURPLE
+from ran_deploy.report.words import shorten
 
 TYPE_NAMES = {"fp32": "float32", "fp16": "FP16", "int8": "INT8"}
 _COLOURS = {"fp32": BLUE, "fp16": GREEN, "int8": ORANGE}
 _COLOUR_NAMES = {"fp32": "blue", "fp16": "green", "int8": "orange"}
+_LETTERS = 60
 STATUS_WORDS = {
     "recommended": "recommended",
     "passed": "passed",
     "rejected": "rejected",
     "failed": "failed",
     "not-run": "not run here",
+    "reference": "reference only",
 }
 
 
@@ -36,8 +39,8 @@ class Shown:
 
     @property
     def label(self) -> str:
-        """Return number and name."""
-        return f"{self.number}  {self.variant.name}"
+        """Return number and name; the middle of a very long name is left out."""
+        return f"{self.number}  {shorten(self.variant.name, _LETTERS)}"
 
     @property
     def batches(self) -> tuple[BatchResult, ...]:

@@ -1,10 +1,10 @@
 """A small drawing board for charts: axes with round ticks, as inline SVG without anything from outside."""
 
-import html
 import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ran_deploy.report.axis import decades, number, ticks
+from ran_deploy.report.html import text as escape
 from ran_deploy.report.marks import Shape, marker
 from ran_deploy.report.palette import BLUE, SOFT
 
@@ -126,7 +126,7 @@ class Chart:
 
     def svg(self) -> str:
         """Return the chart as an ``<svg>`` element."""
-        title, about = html.escape(self._title), html.escape(self._about)
+        title, about = escape(self._title), escape(self._about)
         more = f"<desc>{about}</desc>" if about else ""
         return (
             f'<svg viewBox="0 0 {_WIDTH} {self._height}" role="img" aria-label="{title}{". " if more else ""}{about}">'
@@ -143,17 +143,16 @@ class Chart:
         for value, name in self._x_names.items():
             at = self.x(value)
             parts.append(f'<line x1="{at:.1f}" y1="{base}" x2="{at:.1f}" y2="{base + 4}" class="axis"/>')
-            parts.append(f'<text x="{at:.1f}" y="{base + 17}" text-anchor="middle">{html.escape(name)}</text>')
+            parts.append(f'<text x="{at:.1f}" y="{base + 17}" text-anchor="middle">{escape(name)}</text>')
         parts.append(f'<line x1="{_LEFT}" y1="{base}" x2="{_WIDTH - _RIGHT}" y2="{base}" class="axis"/>')
         return parts
 
     def _labels(self, x_label: str, y_label: str) -> list[str]:
         middle_x, middle_y = (_LEFT + _WIDTH - _RIGHT) / 2, (_TOP + self._height - _BOTTOM) / 2
         return [
-            f'<text x="{middle_x}" y="{self._height - 7}" text-anchor="middle" class="name">'
-            f"{html.escape(x_label)}</text>",
+            f'<text x="{middle_x}" y="{self._height - 7}" text-anchor="middle" class="name">{escape(x_label)}</text>',
             f'<text x="13" y="{middle_y}" text-anchor="middle" class="name" '
-            f'transform="rotate(-90 13 {middle_y})">{html.escape(y_label)}</text>',
+            f'transform="rotate(-90 13 {middle_y})">{escape(y_label)}</text>',
         ]
 
 
@@ -164,9 +163,7 @@ def place_rules(chart: Chart, rules: Sequence[tuple[float, str, str]], keep: Cal
 
 
 def _words(x: float, y: float, words: str, anchor: str, colour: str) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" class="halo">{html.escape(words)}</text>'
-    )
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" class="halo">{escape(words)}</text>'
 
 
 def _share(value: float, limits: tuple[float, float]) -> float:

@@ -1,10 +1,10 @@
 """A chart with one row for each thing: its name and number on one line, a bar or an interval below it."""
 
-import html
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ran_deploy.report.axis import number, ticks
+from ran_deploy.report.html import text as escape
 from ran_deploy.report.marks import Shape, marker
 from ran_deploy.report.palette import BLUE, ORANGE
 from ran_deploy.report.words import shorten
@@ -13,6 +13,8 @@ _WIDTH = 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 12, 4, 46
 _ROW = 38
 _BAR = 11
+_LIMIT = 16
+"""Room above the rows for the name of a limit."""
 _LETTERS = 58
 """As many of a name and its number fit on one line."""
 
@@ -53,7 +55,8 @@ def row_chart(
         limit: A value that a dashed line marks, and its name.
     """
     low, high = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
-    height = _TOP + _ROW * len(rows) + _BOTTOM
+    top = _TOP + (_LIMIT if limit is not None else 0)
+    height = top + _ROW * len(rows) + _BOTTOM
     base = height - _BOTTOM
 
     def at(value: float) -> float:
@@ -62,17 +65,15 @@ def row_chart(
     parts = []
     for value in ticks(low, high):
         place = at(value)
-        parts.append(f'<line x1="{place:.1f}" y1="{_TOP}" x2="{place:.1f}" y2="{base}" class="grid"/>')
+        parts.append(f'<line x1="{place:.1f}" y1="{top}" x2="{place:.1f}" y2="{base}" class="grid"/>')
         parts.append(f'<text x="{place:.1f}" y="{base + 16}" text-anchor="{_anchor(place)}">{number(value)}</text>')
     parts.append(f'<line x1="{_LEFT}" y1="{base}" x2="{_WIDTH - _RIGHT}" y2="{base}" class="axis"/>')
-    parts.append(
-        f'<text x="{_WIDTH / 2}" y="{height - 8}" text-anchor="middle" class="name">{html.escape(x_label)}</text>'
-    )
+    parts.append(f'<text x="{_WIDTH / 2}" y="{height - 8}" text-anchor="middle" class="name">{escape(x_label)}</text>')
     if limit is not None:
         parts.append(_limit(at(limit[0]), base, limit[1]))
     for place, row in enumerate(rows):
-        parts += _row(row, _TOP + _ROW * place, at, bars=bars)
-    shown, more = html.escape(title), html.escape(about)
+        parts += _row(row, top + _ROW * place, at, bars=bars)
+    shown, more = escape(title), escape(about)
     desc = f"<desc>{more}</desc>" if about else ""
     return (
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{shown}{". " if about else ""}{more}">'
@@ -81,11 +82,10 @@ def row_chart(
 
 
 def _row(row: Row, top: float, at: Callable[[float], float], *, bars: bool) -> list[str]:
-    name = html.escape(shorten(row.name, _LETTERS - len(row.words)))
+    name = escape(shorten(row.name, _LETTERS - len(row.words)))
     parts = [
         f'<text x="{_LEFT}" y="{top + 15}" class="name halo">{name}</text>',
-        f'<text x="{_WIDTH - _RIGHT}" y="{top + 15}" text-anchor="end" class="name halo">'
-        f"{html.escape(row.words)}</text>",
+        f'<text x="{_WIDTH - _RIGHT}" y="{top + 15}" text-anchor="end" class="name halo">{escape(row.words)}</text>',
     ]
     middle = top + 27
     if bars:
@@ -102,16 +102,16 @@ def _row(row: Row, top: float, at: Callable[[float], float], *, bars: bool) -> l
 
 def _limit(place: float, base: float, words: str) -> str:
     anchor = _anchor(place)
+    line = _stroke((place, _TOP + _LIMIT), (place, base), ORANGE, 1.6, ' stroke-dasharray="5 3"')
     return (
-        f'<line x1="{place:.1f}" y1="{_TOP}" x2="{place:.1f}" y2="{base}" stroke="{ORANGE}" stroke-width="1.6" '
-        f'stroke-dasharray="5 3"/><text x="{place:.1f}" y="{base - 3}" text-anchor="{anchor}" fill="{ORANGE}" '
-        f'class="halo">{html.escape(words)}</text>'
+        f'{line}<text x="{place:.1f}" y="{_TOP + 11}" text-anchor="{anchor}" fill="{ORANGE}" class="halo">'
+        f"{escape(words)}</text>"
     )
 
 
-def _stroke(start: tuple[float, float], end: tuple[float, float], colour: str, width: float) -> str:
+def _stroke(start: tuple[float, float], end: tuple[float, float], colour: str, width: float, more: str = "") -> str:
     ends = f'x1="{start[0]:.1f}" y1="{start[1]:.1f}" x2="{end[0]:.1f}" y2="{end[1]:.1f}"'
-    return f'<line {ends} stroke="{colour}" stroke-width="{width}"/>'
+    return f'<line {ends} stroke="{colour}" stroke-width="{width}"{more}/>'
 
 
 def _anchor(place: float) -> str:

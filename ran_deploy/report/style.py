@@ -12,15 +12,14 @@ _COLOURS = f"""
 _PAGE = """
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-body { margin: 0; color: var(--ink); background: var(--ground); font: 15.5px/1.55 SANS; }
+body { margin: 0; color: var(--ink); background: var(--ground); font: 15.5px/1.55 SANS; overflow-wrap: anywhere; }
 header, main, footer { max-width: 1120px; margin: 0 auto; padding: 0 20px; }
-header { padding-top: 28px; } main { padding-bottom: 32px; }
-h1 { font-size: 27px; line-height: 1.2; margin: 0 0 4px; overflow-wrap: anywhere; letter-spacing: -0.01em; }
+header { padding-top: 28px; } header p { max-width: none; } main { padding-bottom: 32px; }
+h1 { font-size: 27px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 19.5px; line-height: 1.3; margin: 40px 0 10px; padding-bottom: 6px;
   border-bottom: 1px solid var(--line); }
-h3 { font-size: 15px; line-height: 1.35; margin: 18px 0 6px; overflow-wrap: anywhere; }
-p { margin: 6px 0 10px; overflow-wrap: anywhere; max-width: 78ch; } ul, ol { padding-left: 22px; }
-li { overflow-wrap: anywhere; }
+h3 { font-size: 15px; line-height: 1.35; margin: 18px 0 6px; }
+p { margin: 6px 0 10px; max-width: 96ch; } ul, ol { padding-left: 22px; }
 a { color: var(--link); } :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; border-radius: 3px; }
 .skip { position: absolute; left: -9999px; } .skip:focus { position: static; display: block; padding: 8px 20px; }
 .soft, small { color: var(--soft); } .good { color: var(--green); font-weight: 600; }
@@ -34,7 +33,7 @@ footer p { border-top: 1px solid var(--line); padding-top: 12px; max-width: none
 _PARTS = """
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(148px, 1fr)); gap: 12px; margin: 16px 0 8px; }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px;
-  min-width: 0; overflow-wrap: anywhere; }
+  min-width: 0; }
 .card b { display: block; font-size: 22px; line-height: 1.25; font-weight: 650; }
 .card small { display: block; font-size: 13px; line-height: 1.4; }
 .notes { background: var(--warn); border: 1px solid var(--warnline); border-radius: 10px; padding: 10px 16px;
@@ -46,9 +45,9 @@ _PARTS = """
 .answer p:first-of-type { font-size: 17.5px; line-height: 1.45; }
 .charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 400px), 1fr)); gap: 18px;
   margin: 12px 0; }
-.charts.single { grid-template-columns: minmax(0, 760px); }
+.charts.single { grid-template-columns: minmax(0, 580px); }
 figure { margin: 0; border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px 8px; min-width: 0; }
-figure h3 { margin: 0 0 6px; } figcaption { color: var(--soft); font-size: 13px; overflow-wrap: anywhere; }
+figure h3 { margin: 0 0 6px; } figcaption { color: var(--soft); font-size: 13px; }
 svg { display: block; width: 100%; height: auto; fill: var(--soft); }
 svg text { font: 12px SANS; font-variant-numeric: tabular-nums; } svg .name { fill: var(--ink); }
 svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; stroke-linejoin: round; }
@@ -62,10 +61,10 @@ th, td { text-align: right; vertical-align: top; padding: 6px 9px; border-bottom
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 600; }
 td small, th small { display: block; font-size: 12.5px; font-weight: 400; }
 th:first-child, td:first-child, th.left, td.left { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: 150px; overflow-wrap: anywhere; }
+td.text, th.text { text-align: left; white-space: normal; min-width: 150px; }
 dl { display: grid; grid-template-columns: minmax(120px, 210px) minmax(0, 1fr); gap: 5px 16px; margin: 8px 0; }
-dt { color: var(--soft); overflow-wrap: anywhere; } dd { margin: 0; overflow-wrap: anywhere; }
-code, pre { font: 13.5px/1.5 MONO; overflow-wrap: anywhere; } small code { font-size: inherit; }
+dt { color: var(--soft); } dd { margin: 0; }
+code, pre { font: 13.5px/1.5 MONO; } small code { font-size: inherit; }
 pre { background: var(--panel); border: 1px solid var(--line); border-radius: 8px; padding: 10px 14px; margin: 6px 0;
   white-space: pre-wrap; } .answer pre { background: var(--ground); }
 abbr { text-decoration: none; }
@@ -79,7 +78,7 @@ _PHONE = """
   header { padding-top: 18px; } h1 { font-size: 22px; } .cards { grid-template-columns: 1fr 1fr; gap: 8px; }
   .card { padding: 10px 12px; } .card b { font-size: 19px; } .answer { padding: 12px 14px; }
   dl { grid-template-columns: minmax(0, 1fr); gap: 0; } dd { margin-bottom: 8px; } figure { padding: 10px 6px 6px; }
-  figure h3, figcaption, figure details { padding-left: 6px; padding-right: 6px; } svg text { font-size: 13px; } }
+  figure h3, figcaption, figure details { padding-left: 6px; padding-right: 6px; } svg text { font-size: 14px; } }
 """
 # Folded tables are opened on paper; their content is hidden by the pseudo-element in browsers of 2025 and later, and
 # by ``content-visibility`` of a slot that no style reaches in older ones, which print them as they were on the screen.
@@ -88,6 +87,7 @@ _PAPER = """
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   header, main, footer { max-width: none; padding-left: 0; padding-right: 0; } nav, .skip { display: none; }
   .wide { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: 3px 5px; white-space: normal; }
+  figure table { font-size: 7.5pt; } figure th, figure td { padding: 2px 3px; } td small, th small { font-size: 7.5pt; }
   h2, h3, summary, caption { break-after: avoid; } figure svg, .card, .answer, .notes li, tr, pre, dd {
   break-inside: avoid; } thead { display: table-header-group; } h2 { margin-top: 26px; }
   figure { break-inside: avoid-page; } .charts { grid-template-columns: 1fr 1fr; }
