@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from ran_deploy.bench.pareto import pareto as pareto
     from ran_deploy.data.download import fetch_dataset as fetch_dataset
     from ran_deploy.data.open import open_dataset as open_dataset
+    from ran_deploy.deploying.deploy import deploy as deploy
     from ran_deploy.deploying.rebuild import rebuild as rebuild
     from ran_deploy.engine.build import build_engine as build_engine
     from ran_deploy.engine.inspect import inspect_file as inspect_file
@@ -42,6 +43,7 @@ _HOMES = {
     "build_engine": "ran_deploy.engine.build",
     "compare": "ran_deploy.bench.compare",
     "create_model": "ran_deploy.arch.registry",
+    "deploy": "ran_deploy.deploying.deploy",
     "doctor": "ran_deploy.machine.diagnose",
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",

@@ -1,4 +1,4 @@
-"""Where the shipped recipes and weights are: in a checkout, or inside the installed package."""
+"""Where the shipped recipes, weights and deployment profiles are: in a checkout, or inside the installed package."""
 
 from pathlib import Path
 
@@ -7,6 +7,12 @@ def models_folder() -> Path:
     """Return the folder with the recipes (``*.toml``) and ``weights/``."""
     packaged = Path(__file__).parent / "_models"
     return packaged if packaged.is_dir() else Path(__file__).parent.parent / "models"
+
+
+def profiles_folder() -> Path:
+    """Return the folder with the deployment profiles (``*.toml``)."""
+    packaged = Path(__file__).parent / "_export"
+    return packaged if packaged.is_dir() else Path(__file__).parent.parent / "export"
 
 
 def shipped_weights(arch: str, dataset: str) -> Path | None:

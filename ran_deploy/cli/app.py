@@ -15,7 +15,7 @@ from ran_deploy.errors import RanDeployError, UsageError
 
 _HELP = "Residual Attention Networks from trained weights to engines that a service can trust."
 _PANELS = {
-    "Make": ("train", "experiment", "export", "quantize", "build"),
+    "Make": ("deploy", "train", "experiment", "export", "quantize", "build"),
     "Measure": ("verify", "rebuild", "eval", "bench", "compare", "pareto", "profile", "sensitivity", "inspect"),
     "Use": ("predict", "explain", "serve", "package"),
     "Look up": ("archs", "data", "doctor"),

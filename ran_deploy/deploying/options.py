@@ -103,16 +103,17 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeployOptions:
-    """Everything that decides what a deployment makes and measures, apart from its source.
+class Target:
+    """What a deployment profile can say of the machine that will serve, and of what is demanded there.
 
     Raises:
         UsageError: A value is unknown or out of range.
     """
 
     precisions: tuple[PrecisionName, ...] = PRECISIONS
+    """Precisions to make; float32 is made in any case, to compare with."""
     runtimes: tuple[RuntimeName, ...] | None = None
-    """What the engines run in; None: ONNX Runtime, and OpenVINO and a TensorRT where they are installed."""
+    """What the engines run in; absent: ONNX Runtime, and OpenVINO and a TensorRT where they are installed."""
     flavour: FlavourChoice = "auto"
     """The TensorRT that builds."""
     targets: tuple[str, ...] = ()
@@ -122,16 +123,13 @@ class DeployOptions:
     optimization_level: int = 3
     """The builder's effort, 0 to 5."""
     gates: Gates = field(default_factory=Gates)
+    """How much a converted engine may lose."""
     int8: Int8 = field(default_factory=Int8)
+    """How INT8 is made."""
     load: Load = field(default_factory=Load)
-    eval_limit: int | None = None
-    """Use only that many images for the accuracy, spread evenly over the test split."""
-    atol: float = 1e-4
-    """Largest difference of a logit between PyTorch and the exported model."""
+    """How engines are measured, and what they must hold."""
     threads: int | None = None
-    """CPU threads of each engine; None: as its runtime thinks best."""
-    layers: bool = True
-    """Whether each engine that runs here is timed kernel by kernel, too."""
+    """CPU threads of each engine; absent: as its runtime thinks best."""
 
     def __post_init__(self) -> None:
         for what, values, known in (
@@ -144,7 +142,26 @@ class DeployOptions:
                     fix=f"Correct --{what}.",
                 )
         make_profile(self.batch.min_batch, self.batch.opt_batch, self.batch.max_batch)
-        for name in ("eval_limit", "threads"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}; expected at least 1.")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"The number of threads is {self.threads}; expected at least 1.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployOptions(Target):
+    """Everything that decides what a deployment makes and measures, apart from its source.
+
+    Raises:
+        UsageError: A value is unknown or out of range.
+    """
+
+    eval_limit: int | None = None
+    """Use only that many images for the accuracy, spread evenly over the test split."""
+    atol: float = 1e-4
+    """Largest difference of a logit between PyTorch and the exported model."""
+    layers: bool = True
+    """Whether each engine that runs here is timed kernel by kernel, too."""
+
+    def __post_init__(self) -> None:
+        Target.__post_init__(self)
+        if self.eval_limit is not None and self.eval_limit < 1:
+            raise UsageError(f"--eval-limit is {self.eval_limit}; expected at least 1.")

@@ -42,6 +42,7 @@ JOBS = (
     Job(what="train", commands=("train", "experiment"), needs=(("torch",), ("matplotlib",))),
     Job(what="export to ONNX", commands=("export",), needs=(("torch",), ("onnxscript",), ("onnxruntime",))),
     Job(what="make FP16 and INT8", commands=("quantize", "sensitivity"), needs=(("onnxruntime",),)),
+    Job(what="deploy a network", commands=("deploy",), needs=(("torch",), ("onnxscript",), ("onnxruntime",))),
     Job(
         what="make INT8 with ModelOpt",
         commands=("quantize --backend modelopt",),

@@ -106,6 +106,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "build_engine",
         "compare",
         "create_model",
+        "deploy",
         "doctor",
         "evaluate",
         "evaluate_against",
