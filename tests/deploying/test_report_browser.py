@@ -82,7 +82,8 @@ def test_words_of_pictures_can_be_read_on_a_phone(browser: Browser, pages: dict[
     browser.open(pages["plain"], width=360)
     heights = browser.evaluate(
         "[...document.querySelectorAll('figure > svg text')].filter((text) => text.checkVisibility())"
-        ".map((text) => parseFloat(getComputedStyle(text).fontSize) * Math.hypot(text.getScreenCTM().a, text.getScreenCTM().b))"
+        ".map((text) => { const { a, b } = text.getScreenCTM();"
+        "return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b); })"
     )
     assert min(heights) >= 9
 
