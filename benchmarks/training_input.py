@@ -144,9 +144,9 @@ def measure(work: Work, rounds: int) -> list[Entry]:
 def works(options: argparse.Namespace) -> list[Work]:
     """Open what there is to read."""
     asked = (
-        ("CIFAR-10, pad-and-crop", "cifar10", options.data, SHIFT, 128, 40),
-        ("Tiny ImageNet, resized crop", "tiny-imagenet", options.data, RESIZE, 128, 16),
-        ("ImageNet, resized crop", "imagenet", options.imagenet, RESIZE, 64, 8),
+        ("CIFAR-10, pad-and-crop", "cifar10", options.data, SHIFT, 128, 16),
+        ("Tiny ImageNet, resized crop", "tiny-imagenet", options.data, RESIZE, 128, 8),
+        ("ImageNet, resized crop", "imagenet", options.imagenet, RESIZE, 64, 4),
     )
     found = []
     for name, dataset, root, recipe, batch, steps in asked:
