@@ -94,7 +94,7 @@ def import_stage(context: Context, foreign: Foreign) -> Stage:
     return Stage(
         name="import",
         kind="import",
-        inputs=context.base_inputs(onnx=foreign.sha256, **to_facts(context.request), **versions("onnx", "onnxruntime")),
+        inputs=context.base_inputs(source=foreign.sha256, **to_facts(context.request), **versions("onnx", "onnxruntime")),
         run=run,
     )
 
