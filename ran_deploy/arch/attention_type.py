@@ -7,7 +7,8 @@ Every form here survives float16, whose largest number is 65,504 and whose small
 its values, so values beyond 256 would overflow and those below 0.008 lose their squares' digits. Both norms are
 scale-invariant, so the values are divided by their largest magnitude first: squares are then at most 1, and their sum
 is at least 1, which guards the second division as well. Only x - mean can exceed the values themselves, up to twice;
-``ran-deploy quantize`` leaves a node whose values come within a factor of 4 of float16's limit in float32.
+``ran-deploy quantize`` leaves a node whose values come within a factor of 4 of float16's limit in float32. A square is
+a product, not a power, which some float16 kernels compute by a logarithm, wrongly for negative values.
 """
 
 from collections.abc import Callable
@@ -28,7 +29,7 @@ def mixed(x: Tensor) -> Tensor:
 def channel(x: Tensor) -> Tensor:
     """Return x / ‖x‖₂ over the channels at each position: f2. [N, C, H, W] → [-1, 1]; 0 where all channels are 0."""
     scaled = _to_unit_maximum(x, (1,))
-    return scaled / scaled.square().sum(dim=1, keepdim=True).clamp(min=1).sqrt()
+    return scaled / (scaled * scaled).sum(dim=1, keepdim=True).clamp(min=1.0).sqrt()
 
 
 def spatial(x: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ def spatial(x: Tensor) -> Tensor:
     """
     height, width = x.shape[2:]
     scaled = _to_unit_maximum(x - x.mean(dim=(2, 3), keepdim=True), (2, 3))
-    variance = scaled.square().mean(dim=(2, 3), keepdim=True)
+    variance = (scaled * scaled).mean(dim=(2, 3), keepdim=True)
     return (scaled / variance.clamp(min=1 / (height * width)).sqrt()).sigmoid()
 
 

@@ -80,4 +80,7 @@ def create_model(arch: str, dataset: str = "cifar10", num_classes: int | None = 
     classes = dataset_info(dataset).classes if num_classes is None else num_classes
     if classes < 2:
         raise UsageError(f"The number of classes is {classes}; expected at least 2.")
-    return entry.build(classes, from_mapping(entry.options, options, where=f"The options of {arch}"))
+    chosen = from_mapping(
+        entry.options, options, where=f"The options of {arch}", fix=f"See them: ran-deploy archs --arch {arch}"
+    )
+    return entry.build(classes, chosen)

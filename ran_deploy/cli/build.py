@@ -33,6 +33,7 @@ def build_command(
     ] = None,
     checkpoint: given.Checkpoint = None,
     random_weights: given.RandomWeights = False,
+    option: given.NetworkOption = None,
     samples: given.Samples = None,
     calib_dataset: given.CalibDataset = None,
     calib_data: given.CalibData = None,
@@ -66,8 +67,9 @@ def build_command(
         "calib_samples": calib_samples,
         "calibration": calibration,
     }
+    network_options = given.network_options(option)
     network = {"precision": precision, "checkpoint": checkpoint, "random_weights": random_weights, "samples": samples}
-    given.check_source("ran-deploy build", onnx, arch, **network, **calibrated)
+    given.check_source("ran-deploy build", onnx, arch, **network, **calibrated, option=network_options)
     from ran_deploy.engine.build import BuildOptions, build_engine
     from ran_deploy.engine.profile import make_profile
 
@@ -92,6 +94,7 @@ def build_command(
             out=out,
             checkpoint=checkpoint,
             random_weights=random_weights,
+            network_options=network_options,
             samples=samples,
             calibration=CalibrationOptions(
                 dataset=calib_dataset, data=calib_data, samples=calib_samples, file=calibration

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ran_deploy.cli import model_options as given
 from ran_deploy.cli.output import JsonFlag, emit, note
 from ran_deploy.optional import require
 
@@ -33,6 +34,7 @@ def export_command(
     samples: Annotated[Path | None, typer.Option(help="A folder of images for the parity check.")] = None,
     atol: Annotated[float, typer.Option(help="Largest difference of a logit that is tolerated.")] = 1e-4,
     random_weights: Annotated[bool, typer.Option("--random-weights", help="Try the path without training.")] = False,
+    option: given.NetworkOption = None,
     with_masks: Annotated[
         bool,
         typer.Option("--with-masks", help="Add the attention masks as outputs, for `ran-deploy explain` and the page."),
@@ -52,6 +54,7 @@ def export_command(
         samples=samples,
         atol=atol,
         random_weights=random_weights,
+        options=given.network_options(option),
         with_masks=with_masks,
     )
     if result.reused:

@@ -1,7 +1,8 @@
 """The options of the commands that start from an ONNX file or a network's name: where it comes from, how it is made."""
 
+import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -18,6 +19,15 @@ Checkpoint = Annotated[
 ]
 RandomWeights = Annotated[
     bool, typer.Option("--random-weights", help="With --arch: random weights.", rich_help_panel=_SOURCE)
+]
+NetworkOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="KEY=VALUE",
+        help="An option of the network, such as width=0.5 or attention=channel; may be repeated. "
+        "Which there are: `ran-deploy archs --arch NAME`.",
+    ),
 ]
 Samples = Annotated[
     Path | None, typer.Option(help="A folder of images to try the models on (default: generated ones).")
@@ -48,6 +58,33 @@ CalibrationFile = Annotated[
         rich_help_panel=_INT8,
     ),
 ]
+
+
+def network_options(given: list[str] | None) -> dict[str, Any]:
+    """Read the values of ``--option``: a value is TOML (2, 0.5, true, [2, 2, 1]) or else text.
+
+    Whether the network has such options, and of this type, its family's dataclass says (``config.from_mapping``).
+
+    Raises:
+        UsageError: One is not KEY=VALUE, or was given twice.
+    """
+    options: dict[str, Any] = {}
+    for text in given or ():
+        key, separator, value = (part.strip() for part in text.partition("="))
+        if not (separator and key and value):
+            raise UsageError(f"--option {text} is not KEY=VALUE.", fix="Write it as in: --option width=0.5")
+        if key in options:
+            raise UsageError(f"--option {key} is given twice.", fix="Give it once.")
+        options[key] = _toml_or_text(value)
+    return options
+
+
+def _toml_or_text(value: str) -> Any:
+    try:
+        document = tomllib.loads(f"value = {value}")
+    except tomllib.TOMLDecodeError:
+        return value
+    return document["value"] if len(document) == 1 else value
 
 
 def check_source(command: str, onnx: Path | None, arch: str | None, **arch_only: object) -> None:

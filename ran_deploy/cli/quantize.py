@@ -46,6 +46,7 @@ def quantize_command(
     dataset: given.ArchDataset = "cifar10",
     checkpoint: given.Checkpoint = None,
     random_weights: given.RandomWeights = False,
+    option: given.NetworkOption = None,
     out: Annotated[
         Path | None, typer.Option(help="The result (default: FILE_fp16.onnx or FILE_int8.onnx, beside the source).")
     ] = None,
@@ -106,7 +107,10 @@ def quantize_command(
     float16: nodes that leave its range stay in float32 and are named. INT8: activation ranges are observed on real
     training images, never on generated ones.
     """
-    given.check_source("ran-deploy quantize", onnx, arch, checkpoint=checkpoint, random_weights=random_weights)
+    network = given.network_options(option)
+    given.check_source(
+        "ran-deploy quantize", onnx, arch, checkpoint=checkpoint, random_weights=random_weights, option=network
+    )
     _refuse_int8_options(context, precision)
     require("onnxruntime", "ran-deploy quantize")
     evaluation = _evaluation(eval_data, eval_dataset, eval_limit, max_drop)
@@ -163,7 +167,12 @@ def quantize_command(
         from ran_deploy.graph.export import export_onnx
 
         onnx = export_onnx(
-            arch, dataset=dataset, checkpoint=checkpoint, samples=samples, random_weights=random_weights
+            arch,
+            dataset=dataset,
+            checkpoint=checkpoint,
+            samples=samples,
+            random_weights=random_weights,
+            options=network,
         ).path
     if onnx is not None:  # one of the two was given
         print_quantized(convert(onnx), as_json=as_json)

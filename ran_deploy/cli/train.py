@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ran_deploy.cli import model_options as given
 from ran_deploy.cli.output import JsonFlag, emit
 from ran_deploy.optional import require
 from ran_deploy.progress import duration
@@ -27,6 +28,7 @@ def train_command(
         float | None,
         typer.Option(help="Replace a training label by another class with this probability (default: the recipe's)."),
     ] = None,
+    option: given.NetworkOption = None,
     init: Annotated[Path | None, typer.Option(help="Start from this checkpoint (fine-tuning).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in --out.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Also write OUT/tensorboard.")] = False,
@@ -49,6 +51,7 @@ def train_command(
         seed=seed,
         images=images,
         label_noise=label_noise,
+        options=given.network_options(option),
         resume=resume,
         init=init,
         tensorboard=tensorboard,

@@ -1,7 +1,9 @@
 """The way from a network's name to its plan: export, lower the precision, build."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ran_deploy.engine.build import BuildOptions, BuildResult, build_engine
 from ran_deploy.engine.flavour import load_flavour
@@ -25,6 +27,7 @@ def build_for_arch(
     out: Path | None = None,
     checkpoint: Path | None = None,
     random_weights: bool = False,
+    network_options: Mapping[str, Any] | None = None,
     samples: Path | None = None,
     calibration: CalibrationOptions | None = None,
     options: BuildOptions | None = None,
@@ -42,6 +45,7 @@ def build_for_arch(
         out: The plan's path; None: beside the ONNX file.
         checkpoint: Weights; None: the shipped ones.
         random_weights: Use random weights instead.
+        network_options: The network's options, with random weights only.
         samples: A folder of images for the parity checks.
         calibration: For INT8: the images or the calibration file; None: what ships for the shipped weights.
         options: How to build; None: the defaults.
@@ -64,6 +68,7 @@ def build_for_arch(
         out=folder / default_name(arch, dataset),
         samples=samples,
         random_weights=random_weights,
+        options=network_options,
     ).path
     if precision == "fp16":
         model = quantize_fp16(model, samples=samples).path
