@@ -9,7 +9,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from ran_deploy.arch.network import Branches, MaskBranch
-from ran_deploy.arch.registry import arch_entries, create_model
+from ran_deploy.arch.registry import arch_entries, create_model, find_entry
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.resources import shipped_weights
 
@@ -19,6 +19,8 @@ class ArchSummary:
     """One row of ``ran-deploy archs``."""
 
     name: str
+    title: str
+    """What it is called where it comes from."""
     dataset: str
     classes: int
     input_size: int
@@ -91,6 +93,7 @@ def summarize(arch: str, dataset: str) -> ArchSummary:
         model = create_model(arch, dataset)
     return ArchSummary(
         name=arch,
+        title=find_entry(arch, dataset).title,
         dataset=dataset,
         classes=info.classes,
         input_size=info.size,

@@ -16,6 +16,8 @@ class ArchEntry:
 
     name: str
     """The name that ``--arch`` takes."""
+    title: str
+    """What it is called where it comes from, and where that is."""
     layout: Layout
     home: str
     """The dataset for which ``ran-deploy archs`` describes it."""

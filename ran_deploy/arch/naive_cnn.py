@@ -52,5 +52,14 @@ def _pair(channels_in: int, channels: int) -> tuple[nn.Module, ...]:
     )
 
 
-ENTRIES = (ArchEntry(name="naive-cnn", layout="cifar", home="cifar10", options=DropoutOptions, build=NaiveCnn),)
+ENTRIES = (
+    ArchEntry(
+        name="naive-cnn",
+        title="Naive CNN (Columbia report)",
+        layout="cifar",
+        home="cifar10",
+        options=DropoutOptions,
+        build=NaiveCnn,
+    ),
+)
 """1,250,858 parameters with 10 classes."""

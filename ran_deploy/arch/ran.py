@@ -47,6 +47,7 @@ PRE_ACTIVATION = Style(unit=PreActUnit, mask_head=mask_head, final=bn_relu)
 def _cifar(name: str, modules: int, options: type[RanOptions] = RanOptions) -> ArchEntry:
     return ArchEntry(
         name=name,
+        title=f"Attention-{name.removeprefix('att')} (Wang et al., 2017)",
         layout="cifar",
         home="cifar10",
         options=options,
@@ -57,6 +58,7 @@ def _cifar(name: str, modules: int, options: type[RanOptions] = RanOptions) -> A
 def _imagenet(name: str, modules: tuple[int, int, int]) -> ArchEntry:
     return ArchEntry(
         name=name,
+        title=f"Attention-{name.removeprefix('att')} (Wang et al., 2017)",
         layout="imagenet",
         home="imagenet",
         options=RanOptions,

@@ -70,6 +70,7 @@ INCEPTION = Style(unit=InceptionUnit, mask_head=mask_head, final=bn_relu)
 ENTRIES = (
     ArchEntry(
         name="attincept56",
+        title="AttentionInception-56 (Wang et al., 2017)",
         layout="imagenet",
         home="imagenet",
         options=RanOptions,

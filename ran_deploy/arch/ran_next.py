@@ -68,6 +68,7 @@ def _mask_head(channels: int) -> nn.Sequential:
 def _entry(name: str, modules: tuple[int, int, int]) -> ArchEntry:
     return ArchEntry(
         name=name,
+        title=f"AttentionNeXt-{name.removeprefix('attnext')} (Wang et al., 2017)",
         layout="imagenet",
         home="imagenet",
         options=AttentionNextOptions,

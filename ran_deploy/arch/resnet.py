@@ -6,10 +6,12 @@ CIFAR, with which Wang et al. compare under noisy labels. The Columbia report gi
 the stem for ImageNet, so that its last stage is 1×1.
 """
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from ran_deploy.arch.blocks import PostActUnit, PreActUnit, bn_relu, conv
-from ran_deploy.arch.entry import ArchEntry
+from ran_deploy.arch.entry import ArchEntry, Layout
 from ran_deploy.arch.network import Attended, Network, initialize, run
 from ran_deploy.arch.width import WidthOptions
 
@@ -75,9 +77,15 @@ def _stages(
     return nn.Sequential(*layers)
 
 
+def _entry(name: str, home: str, build: Callable[[int, WidthOptions], ResNet]) -> ArchEntry:
+    title = f"{name.replace('resnet', 'ResNet-')} (He et al., 2016)"
+    layout: Layout = "imagenet" if home == "imagenet" else "cifar"
+    return ArchEntry(name=name, title=title, layout=layout, home=home, options=WidthOptions, build=build)
+
+
 ENTRIES = (
-    ArchEntry(name="resnet152", layout="cifar", home="cifar10", options=WidthOptions, build=resnet152),
-    ArchEntry(name="resnet152", layout="imagenet", home="imagenet", options=WidthOptions, build=resnet152),
-    ArchEntry(name="resnet164", layout="cifar", home="cifar10", options=WidthOptions, build=resnet164),
+    _entry("resnet152", "cifar10", resnet152),
+    _entry("resnet152", "imagenet", resnet152),
+    _entry("resnet164", "cifar10", resnet164),
 )
 """ResNet-152: 58,164,298 parameters with 10 classes, 60,192,808 with 1,000; ResNet-164: 1,703,258 with 10."""

@@ -176,16 +176,23 @@ def _trunk(channels: int) -> nn.Sequential:
     return nn.Sequential(Residual(channels), Residual(channels))
 
 
-def _entry(name: str, *, attention: bool, last: bool = False, hidden: bool = False) -> ArchEntry:
+def _entry(name: str, title: str, *, attention: bool, last: bool = False, hidden: bool = False) -> ArchEntry:
     build = partial(StanfordNetwork, attention=attention, last=last, hidden=hidden)
-    return ArchEntry(name=name, layout="cifar", home="tiny-imagenet", options=StanfordOptions, build=build)
+    return ArchEntry(
+        name=name,
+        title=f"{title} (Stanford report)",
+        layout="cifar",
+        home="tiny-imagenet",
+        options=StanfordOptions,
+        build=build,
+    )
 
 
 ENTRIES = (
-    _entry("attn-none", attention=False),
-    _entry("attn-none-extra", attention=False, hidden=True),
-    _entry("attn-simple", attention=True),
-    _entry("attn-reduction", attention=True, last=True),
+    _entry("attn-none", "No Attention", attention=False),
+    _entry("attn-none-extra", "No Attention Extra", attention=False, hidden=True),
+    _entry("attn-simple", "Attn-Simple", attention=True),
+    _entry("attn-reduction", "Attn-Reduction", attention=True, last=True),
 )
 """No Attention, No Attention Extra, Attn-Simple and Attn-Reduction: 983,416, 1,186,168, 1,131,640 and 3,299,192
 parameters with 200 classes."""
