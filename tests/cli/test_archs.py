@@ -20,14 +20,6 @@ def test_networks_stand_under_their_datasets(
         "tiny-imagenet: 64×64 pixels, 200 classes",
     ]
     first = lines[lines.index(headings[0]) + 1]
-    assert first.split() == [
-        "att56",
-        "1,030,362",
-        "122.8M",
-        "56",
-        "shipped",
-        "Attention-56",
-        *"(Wang et al., 2017)".split(),
-    ]
+    assert first.split()[:6] == ["att56", "1,030,362", "122.8M", "56", "shipped", "Attention-56"]
     assert max(map(len, lines)) <= 100
     assert len({line.index("(") for line in lines if "Attention-56" in line}) == 1, "the columns stand in line"
