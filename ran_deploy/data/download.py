@@ -11,6 +11,7 @@ from ran_deploy.data.archive import unpack
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.cifar import find_cifar
 from ran_deploy.data.claim import claimed, made
+from ran_deploy.data.image_folder import open_imagenet
 from ran_deploy.data.open import open_dataset
 from ran_deploy.data.sources import SOURCES, Source
 from ran_deploy.data.transfer import check_url, download
@@ -39,22 +40,22 @@ def fetch_dataset(name: str, root: Path, *, url: str | None = None, checksum: st
     on from there. The folder appears under its name only when it is complete and has been read once.
 
     Args:
-        name: "cifar10", "cifar100" or "tiny-imagenet"; "synthetic" needs no data and returns at once.
+        name: "cifar10", "cifar100" or "tiny-imagenet"; "imagenet" is only looked for, and "synthetic" needs no data.
         root: The folder to put the data in; it is made if it is missing.
         url: A mirror of the archive; by default the publisher's address.
         checksum: The archive's digest, "sha256:…" or "md5:…"; by default the publisher's. Tiny ImageNet has none
             that is published, so its images are counted instead, unless a digest is given.
 
     Raises:
-        UsageError: The name, address or digest cannot be used; ImageNet, which only its users can download; the
-            server or ``root`` fails.
+        UsageError: The name, address or digest cannot be used; ImageNet, which only its users can download, is not
+            there or not complete; the server or ``root`` fails.
         IntegrityError: The archive is not the publisher's, is damaged, or would write outside ``root``.
     """
     dataset_info(name)
     if name == "synthetic":
         return FetchResult(dataset=name, status="not-needed", folder=None)
     if name not in SOURCES:
-        raise _not_downloadable(name, root)
+        return _own_copy(name, root)
     source = SOURCES[name]
     address = check_url(url or source.url)
     digest = _parsed(checksum) if checksum else source.checksum
@@ -70,6 +71,17 @@ def fetch_dataset(name: str, root: Path, *, url: str | None = None, checksum: st
     return FetchResult(
         dataset=name, status="downloaded", folder=str(target), url=address, received_bytes=received, checksum=digest
     )
+
+
+def _own_copy(name: str, root: Path) -> FetchResult:
+    """Say where ImageNet is, if its user has laid it out below ``root``."""
+    try:
+        folder = open_imagenet(root, dataset_info(name), "train").folder
+    except UsageError as error:
+        if any((home / "train").is_dir() for home in (root, root / name)):  # laid out, but not as it should be
+            raise
+        raise _not_downloadable(name, root) from error
+    return FetchResult(dataset=name, status="present", folder=str(folder))
 
 
 def _not_downloadable(name: str, root: Path) -> UsageError:

@@ -295,3 +295,18 @@ def test_command(file_server: Any, archive: bytes, root: Path, capsys: pytest.Ca
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "ran-deploy.data/v1"
     assert (document["status"], document["folder"]) == ("present", os.fspath(root / "cifar-10-batches-bin"))
+
+
+def test_imagenet_is_found_where_its_user_has_put_it(root: Path) -> None:
+    for place in range(1000):
+        (root / "imagenet" / "train" / f"n{place:08}").mkdir(parents=True)
+        (root / "imagenet" / "train" / f"n{place:08}" / "a.JPEG").touch()
+    for place in (root, root / "imagenet"):
+        result = fetch_dataset("imagenet", place)
+        assert (result.status, result.folder) == ("present", str(root / "imagenet" / "train"))
+    (root / "imagenet" / "train" / "n00000500" / "a.JPEG").unlink()
+    with pytest.raises(UsageError, match="n00000500 has no images"):
+        fetch_dataset("imagenet", root)
+    (root / "imagenet" / "train" / "n00000500").rmdir()
+    with pytest.raises(UsageError, match="has 999 classes; imagenet has 1000"):
+        fetch_dataset("imagenet", root)
