@@ -12,7 +12,8 @@ from ran_deploy.deploying.report_layers import layers_section, profile_section
 from ran_deploy.deploying.report_lineage import environment_section, lineage_section
 from ran_deploy.deploying.report_outcomes import commands_section, origins, refused_section, stages_section
 from ran_deploy.deploying.report_pareto import pareto_section
-from ran_deploy.deploying.report_view import all_warnings, shown_variants
+from ran_deploy.deploying.report_view import shown_variants
+from ran_deploy.deploying.report_warnings import all_warnings
 from ran_deploy.deploying.result import DeployResult, write_result
 from ran_deploy.files import write_text
 from ran_deploy.report.html import Html, document, element, join, paragraph, text

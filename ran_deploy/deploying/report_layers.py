@@ -3,6 +3,7 @@
 from ran_deploy.deploying.report_view import TYPE_NAMES, Shown
 from ran_deploy.deploying.result import DeployResult, Variant
 from ran_deploy.profiling.result import GroupCost, ProfileResult
+from ran_deploy.report.bars import Bar, bar_chart
 from ran_deploy.report.html import (
     NOTHING,
     Html,
@@ -18,10 +19,10 @@ from ran_deploy.report.html import (
 )
 from ran_deploy.report.palette import BLUE, GREEN, ORANGE, PURPLE, SOFT
 from ran_deploy.report.picture import Picture, gallery
-from ran_deploy.report.rows import Row, row_chart
 from ran_deploy.report.words import counted, ms, shorten
 
 _BRANCH_COLOURS = {"units": BLUE, "trunk": GREEN, "mask": ORANGE, "fusion": PURPLE}
+_KEY = "Blue: residual units, green: trunk, orange: mask, purple: product and sum of both, grey: the rest."
 _KERNELS = 12
 _MOST_PARTS = 24
 
@@ -95,33 +96,22 @@ def profile_section(shown: list[Shown], result: DeployResult) -> Html:
 def _picture(one: Shown, profile: ProfileResult) -> Picture:
     title = f"{one.label}: time by part, batch {profile.batch}"
     parts = profile.parts[:_MOST_PARTS]
-    rows = [
-        Row(
+    bars = [
+        Bar(
             name=part.name,
             words=f"{ms(part.us / 1000)} ms, {100 * part.share:.1f}%",
-            value=max(part.us / 1000, 0.0),
+            value=part.us,
             colour=_BRANCH_COLOURS.get(part.branch or "", SOFT),
         )
         for part in parts
     ]
-    overhead = profile.overhead_us / 1000
     share = 100 * profile.overhead_us / profile.run_us
-    rows.append(
-        Row(name="runtime overhead", words=f"{ms(overhead)} ms, {share:.1f}%", value=max(overhead, 0.0), colour=SOFT)
-    )
-    svg = row_chart(
-        rows,
-        x=(0, max(row.value for row in rows) * 1.02),
-        x_label=f"time in ms of one run of {profile.batch} images",
-        title=title,
-        about=f"One run takes {ms(profile.run_us / 1000)} ms.",
-        bars=True,
-    )
+    overhead = f"{ms(profile.overhead_us / 1000)} ms, {share:.1f}%"
+    bars.append(Bar(name="runtime overhead", words=overhead, value=profile.overhead_us, colour=SOFT))
+    svg = bar_chart(bars, title=title, about=f"One run takes {ms(profile.run_us / 1000)} ms.")
     cells = [[cell(part.name), *_cost(part)] for part in [*profile.parts, profile.total]]
     header = ["part", "kernels", "ms", "share of run()", "GFLOP/s", "of roofline"]
-    run = (
-        f"One run takes {ms(profile.run_us / 1000)} ms (median), of which the kernels {ms(profile.total.us / 1000)} ms."
-    )
+    run = f"One run takes {ms(profile.run_us / 1000)} ms, the kernels {ms(profile.total.us / 1000)} ms of it. {_KEY}"
     return Picture(title=title, svg=svg, data=table(title, header, cells), caption=run)
 
 
@@ -162,5 +152,5 @@ def _parts(profiled: list[Shown]) -> Html:
             row.append(cell("–") if found is None else cell(ms(found.us / 1000), f"{100 * found.share:.1f}%"))
         rows.append(row)
     whole = [cell("whole run"), *(cell(ms(profile.run_us / 1000)) for profile in profiles)]
-    header = ["part", *(one.label for one in profiled)]
+    header = ["part", *(f"engine {one.number}" for one in profiled)]
     return table("Milliseconds by part, with their share of the run", header, [*rows, whole])

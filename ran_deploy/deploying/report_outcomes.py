@@ -3,7 +3,7 @@
 from ran_deploy.deploying.report_view import STATUS_WORDS, Shown
 from ran_deploy.deploying.result import DeployResult
 from ran_deploy.report.html import NOTHING, Align, Html, cell, code, commands, element, join, paragraph, table, text
-from ran_deploy.report.words import counted, moment, seconds
+from ran_deploy.report.words import counted, seconds
 
 _STAGE_KINDS = {"done": "good", "rejected": "bad", "failed": "bad"}
 
@@ -46,13 +46,12 @@ def stages_section(result: DeployResult) -> Html:
             cell(stage.reason or stage.summary or "–"),
             cell(", ".join(artefact.name for artefact in stage.artefacts) or "–"),
             cell(", ".join(stage.parents) or "–"),
-            cell(moment(stage.created) if stage.created else "–"),
         ]
         for stage in result.stages
     ]
     total = sum(stage.seconds for stage in result.stages)
-    header = ["stage", "status", "time", "what came of it", "files", "from", "when"]
-    align: tuple[Align, ...] = ("left", "left", "", "text", "text", "text", "left")
+    header = ["stage", "status", "time", "what came of it", "files", "from"]
+    align: tuple[Align, ...] = ("left", "left", "", "text", "text", "text")
     foot = (
         f"{counted(len(rows), 'stage')}, {seconds(total)} in all; a stage that was kept has the time that it once took."
     )

@@ -11,6 +11,8 @@ from ran_deploy.report.palette import INK, SOFT
 from ran_deploy.report.picture import Picture, gallery
 from ran_deploy.report.words import ms, rate, size
 
+_NAMED = 3
+"""As many of those that dominate a point are named, which are on the front themselves."""
 _LOG_FROM = 5
 """Speeds that differ by more than this factor get a logarithmic axis."""
 _STATUS_KINDS = {"recommended": "good", "rejected": "bad", "failed": "bad"}
@@ -43,7 +45,7 @@ def _table(shown: list[Shown]) -> Html:
     rows = []
     for one in shown:
         variant, point = one.variant, one.point
-        name = cell(f"{one.number}  {variant.name}")
+        name = cell(f"{one.number} · {variant.name}")
         status = cell(STATUS_WORDS[variant.status], kind=_STATUS_KINDS.get(variant.status, ""))
         file = "none" if variant.engine is None else size(variant.engine.size_bytes)
         if point is None:
@@ -85,7 +87,9 @@ def _factor(ratio: Ratio) -> Html:
 
 def _dominated(point: ParetoPoint, plane: Plane, numbers: dict[str, str]) -> str:
     above = [numbers.get(name, name) for name in point.speed(plane).dominated_by]
-    return f"dominated by {', '.join(above)}" if above else "on the front"
+    if not above:
+        return "on the front"
+    return f"dominated by {', '.join(above[:_NAMED])}{' …' if len(above) > _NAMED else ''}"
 
 
 def _plane(placed: list[Shown], plane: Plane, numbers: dict[str, str]) -> Picture:

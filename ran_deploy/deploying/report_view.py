@@ -1,6 +1,5 @@
 """How a report names and paints the variants: the same number, colour and shape wherever one of them is shown."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ran_deploy.bench.pareto_result import ParetoPoint
@@ -40,7 +39,7 @@ class Shown:
     @property
     def label(self) -> str:
         """Return number and name; the middle of a very long name is left out."""
-        return f"{self.number}  {shorten(self.variant.name, _LETTERS)}"
+        return f"{self.number} · {shorten(self.variant.name, _LETTERS)}"
 
     @property
     def batches(self) -> tuple[BatchResult, ...]:
@@ -75,32 +74,3 @@ def key_words(shown: list[Shown]) -> str:
 
 def _plural(shape: Shape) -> str:
     return f"{shape}s"
-
-
-def all_warnings(result: DeployResult) -> list[str]:
-    """Return every warning once: those of the whole, of each stage, and of each variant's measurements."""
-    return list(dict.fromkeys(_warnings(result)))
-
-
-def _warnings(result: DeployResult) -> Iterator[str]:
-    known = set(result.warnings)
-    yield from result.warnings
-    for stage in result.stages:
-        for words in stage.warnings:
-            if not _said(words, known):
-                yield f"{stage.name}: {words}"
-    for variant in result.variants:
-        for words in (
-            *(() if variant.accuracy is None else variant.accuracy.notes),
-            *(() if variant.bench is None else variant.bench.notes),
-            *(() if variant.profile is None else variant.profile.remarks),
-        ):
-            if not _said(words, known):
-                yield f"{variant.name}: {words}"
-    if result.pareto is not None:
-        yield from (words for words in result.pareto.remarks if not _said(words, known))
-
-
-def _said(words: str, known: set[str]) -> bool:
-    """Whether a warning is among those that are known, be it behind the name of what it is about."""
-    return any(entry == words or entry.endswith(f": {words}") for entry in known)

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from ran_deploy.report.axis import decades, number, ticks
+from ran_deploy.report.drawing import picture
 from ran_deploy.report.html import text as escape
 from ran_deploy.report.marks import Shape, marker
 from ran_deploy.report.palette import BLUE, SOFT
@@ -126,12 +127,7 @@ class Chart:
 
     def svg(self) -> str:
         """Return the chart as an ``<svg>`` element."""
-        title, about = escape(self._title), escape(self._about)
-        more = f"<desc>{about}</desc>" if about else ""
-        return (
-            f'<svg viewBox="0 0 {_WIDTH} {self._height}" role="img" aria-label="{title}{". " if more else ""}{about}">'
-            f"<title>{title}</title>{more}{''.join(self._axes)}{''.join(self._marks)}</svg>"
-        )
+        return picture(_WIDTH, self._height, [*self._axes, *self._marks], title=self._title, about=self._about)
 
     def _grid(self) -> list[str]:
         parts = []

@@ -1,9 +1,10 @@
-"""A chart with one row for each thing: its name and number on one line, a bar or an interval below it."""
+"""A chart with one row for each thing: its name and number on one line, its interval below them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ran_deploy.report.axis import number, ticks
+from ran_deploy.report.drawing import picture
 from ran_deploy.report.html import text as escape
 from ran_deploy.report.marks import Shape, marker
 from ran_deploy.report.palette import BLUE, ORANGE
@@ -12,7 +13,6 @@ from ran_deploy.report.words import shorten
 _WIDTH = 440
 _LEFT, _RIGHT, _TOP, _BOTTOM = 8, 12, 4, 46
 _ROW = 38
-_BAR = 11
 _LIMIT = 16
 """Room above the rows for the name of a limit."""
 _LETTERS = 58
@@ -40,7 +40,6 @@ def row_chart(
     x_label: str,
     title: str,
     about: str = "",
-    bars: bool = False,
     limit: tuple[float, str] | None = None,
 ) -> str:
     """Draw rows as an ``<svg>`` element.
@@ -51,7 +50,6 @@ def row_chart(
         x_label: What the axis shows, with its unit.
         title: What a screen reader says.
         about: What it says further.
-        bars: Draw bars from the axis's lowest value; else a marker, with its interval as a line.
         limit: A value that a dashed line marks, and its name.
     """
     low, high = x if x[1] > x[0] else (x[0] - 0.5, x[0] + 0.5)
@@ -72,26 +70,17 @@ def row_chart(
     if limit is not None:
         parts.append(_limit(at(limit[0]), base, limit[1]))
     for place, row in enumerate(rows):
-        parts += _row(row, top + _ROW * place, at, bars=bars)
-    shown, more = escape(title), escape(about)
-    desc = f"<desc>{more}</desc>" if about else ""
-    return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{shown}{". " if about else ""}{more}">'
-        f"<title>{shown}</title>{desc}{''.join(parts)}</svg>"
-    )
+        parts += _row(row, top + _ROW * place, at)
+    return picture(_WIDTH, height, parts, title=title, about=about)
 
 
-def _row(row: Row, top: float, at: Callable[[float], float], *, bars: bool) -> list[str]:
+def _row(row: Row, top: float, at: Callable[[float], float]) -> list[str]:
     name = escape(shorten(row.name, _LETTERS - len(row.words)))
     parts = [
         f'<text x="{_LEFT}" y="{top + 15}" class="name halo">{name}</text>',
         f'<text x="{_WIDTH - _RIGHT}" y="{top + 15}" text-anchor="end" class="name halo">{escape(row.words)}</text>',
     ]
     middle = top + 27
-    if bars:
-        width = max(at(row.value) - _LEFT, 1)
-        bar = f'x="{_LEFT}" y="{middle - _BAR / 2}" width="{width:.1f}" height="{_BAR}" rx="1.5"'
-        return [*parts, f'<rect {bar} fill="{row.colour}"/>']
     if row.interval is not None:
         first, last = (at(value) for value in row.interval)
         parts.append(_stroke((first, middle), (last, middle), row.colour, 2.4))

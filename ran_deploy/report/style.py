@@ -61,7 +61,7 @@ th, td { text-align: right; vertical-align: top; padding: 6px 9px; border-bottom
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 600; }
 td small, th small { display: block; font-size: 12.5px; font-weight: 400; }
 th:first-child, td:first-child, th.left, td.left { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: 150px; }
+td.text, th.text { text-align: left; white-space: normal; min-width: clamp(150px, 18vw, 215px); }
 dl { display: grid; grid-template-columns: minmax(120px, 210px) minmax(0, 1fr); gap: 5px 16px; margin: 8px 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 code, pre { font: 13.5px/1.5 MONO; } small code { font-size: inherit; }

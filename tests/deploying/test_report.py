@@ -8,6 +8,7 @@ import pytest
 
 from ran_deploy.config import to_mapping
 from ran_deploy.deploying.report import render, write_report
+from ran_deploy.deploying.report_warnings import all_warnings
 from ran_deploy.deploying.result import DeployResult, Recommendation, read_result
 from ran_deploy.errors import UsageError
 from tests.deploying.measured import LOST, NO_GPU, measured_result
@@ -105,8 +106,8 @@ def test_layer_types_and_parts(page: Page, result: DeployResult) -> None:
 
 def test_what_was_refused_and_not_run_is_said_with_the_reason(page: Page) -> None:
     said = page.section("refused")
-    assert f"3 net_int8, onnxruntime rejected {LOST}" in said
-    assert f"4 net_fp16, tensorrt-rtx not run here {NO_GPU}" in said
+    assert f"3 · net_int8, onnxruntime rejected {LOST}" in said
+    assert f"4 · net_fp16, tensorrt-rtx not run here {NO_GPU}" in said
     assert "openvino OpenVINO is not installed." in said
 
 
@@ -132,16 +133,35 @@ def test_stages_machine_and_commands(page: Page, result: DeployResult) -> None:
 
 
 def test_every_warning_is_there_once_and_counted_at_the_top(result: DeployResult) -> None:
-    warnings = tuple(f"Warning {number} of forty." for number in range(1, 41))
-    stage = replace(result.stages[0], warnings=("Stage's own.", warnings[0]))
-    page = check_sound(render(replace(result, warnings=warnings, stages=(stage, *result.stages[1:]))))
+    warnings = tuple(f"Warning {letter * 3} of many." for letter in "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMN")
+    quiet = tuple(
+        replace(one, bench=one.bench and replace(one.bench, notes=()), profile=None) for one in result.variants
+    )
+    stage = replace(result.stages[0], warnings=("Stage's own.",))
+    stages = (stage, *result.stages[1:])
+    page = check_sound(render(replace(result, warnings=warnings, stages=stages, variants=quiet)))
     said = page.section("warnings")
     assert all(said.count(words) == 1 for words in (*warnings, "export: Stage's own."))
-    count = page.values("id").count  # each can be linked to
-    assert all(count(f"warning-{place}") == 1 for place in range(1, 42))
-    top = page.words.partition("Engines compared")[2]
-    assert "warnings Warning 1 of forty." in top
-    assert "others, below" in top
+    assert [name for name in page.values("id") if name.startswith("warning-")] == [f"warning-{n}" for n in range(1, 42)]
+    top = page.inside[""]
+    assert "41 warnings" in top
+    assert warnings[0] in top
+    assert "and 38 others, below" in top
+
+
+def test_warnings_that_differ_in_their_figures_are_said_once(result: DeployResult) -> None:
+    first, second, *others = result.variants
+    assert first.bench is not None
+    bench = replace(
+        first.bench, notes=("Others used 1.5 CPUs (python 0.3): too slow.", "Unstable at batch 1: it drifts.")
+    )
+    again = replace(bench, notes=("Others used 0.9 CPUs (pip 0.1): too slow.",))
+    variants = (replace(first, bench=bench, profile=None), replace(second, bench=again, profile=None), *others)
+    said = all_warnings(replace(result, warnings=(f"{first.name}: at batch 1 unstable",), variants=variants))
+    assert said == [
+        f"{first.name}: at batch 1 unstable",
+        "2 engines (1, 2): Others used 1.5 CPUs (python 0.3): too slow. Figures: of engine 1.",
+    ]
 
 
 def test_hostile_names_are_words_everywhere(result: DeployResult) -> None:

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from ran_deploy.report.axis import decades, ticks
+from ran_deploy.report.bars import Bar, bar_chart
 from ran_deploy.report.chart import Chart
 from ran_deploy.report.labels import place_labels
 from ran_deploy.report.marks import SHAPES, marker
@@ -55,11 +56,13 @@ def test_rows_keep_within_the_picture_and_long_names_are_shortened_in_the_middle
     assert "limit" in made
 
 
-def test_bars_are_as_long_as_their_values() -> None:
-    rows = [Row(name="a", words="", value=1), Row(name="b", words="", value=2)]
-    made = row_chart(rows, x=(0, 4), x_label="x", title="t", bars=True)
-    one, two = (float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', made))
+def test_bars_are_as_long_as_their_values_and_never_negative() -> None:
+    made = bar_chart(
+        [Bar(name=name, words="", value=value) for name, value in (("a", 1), ("b", 2), ("c", -3))], title="t"
+    )
+    one, two, none = (float(width) for width in re.findall(r'<rect [^>]*width="([\d.]+)"', made))
     assert math.isclose(two, 2 * one, rel_tol=0.01)
+    assert none == 0
 
 
 def test_words() -> None:
