@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import nn
 
 from ran_deploy.arch.registry import create_model
+from ran_deploy.arch.tensor_file import save_tensors
 from ran_deploy.config import from_mapping
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file
@@ -30,8 +30,8 @@ class CheckpointInfo:
 
 def save_weights(path: Path, model: nn.Module, info: CheckpointInfo) -> None:
     """Write weights and metadata to ``path``, not atomically: use it with ``manifest.publish``."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    save_file(tensors, path, {"format": _FORMAT, "info": json.dumps(asdict(info), sort_keys=True)})
+    metadata = {"format": _FORMAT, "info": json.dumps(asdict(info), sort_keys=True)}
+    save_tensors(path, model.state_dict(), metadata)
 
 
 def read_info(path: Path) -> CheckpointInfo:

@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
+from ran_deploy.arch.tensor_file import save_tensors
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import atomic_path
 from ran_deploy.train.recipe import Recipe
@@ -65,7 +66,7 @@ class RunState:
             "scaler": json.dumps(self.scaler.state_dict()),
         }
         with atomic_path(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, metadata)
+            save_tensors(temporary, tensors, metadata)
 
     def restore(self, data: bytes, path: Path) -> None:
         """Restore what :meth:`save` wrote.
