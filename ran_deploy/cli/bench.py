@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ran_deploy.cli.engine_options import Engine, Fallback, Runtime, Threads, Trust
+from ran_deploy.cli.number_list import number_list
 from ran_deploy.cli.output import JsonFlag, emit, note, table
-from ran_deploy.errors import UsageError
 
 if TYPE_CHECKING:
     from ran_deploy.bench.result import BatchResult, BenchResult
@@ -97,13 +97,13 @@ def bench_command(
         engine,
         scenario=scenario,
         boundary=boundary,
-        batches=None if batch is None else [int(size) for size in _numbers("--batch", batch, int, "1,8,64")],
+        batches=None if batch is None else number_list("--batch", batch, int, "1,8,64"),
         warmup_ms=warm_up,
         duration_s=duration,
         max_duration_s=max_duration,
         precision=precision,
         iterations=iterations,
-        percentiles=_numbers("--percentile", percentile, float, "90,95,99"),
+        percentiles=number_list("--percentile", percentile, float, "90,95,99"),
         average_runs=average_runs,
         qps=qps,
         slo_ms=slo_ms,
@@ -131,14 +131,6 @@ def bench_command(
     for path in (html, csv, export_times):
         if path is not None:
             note(f"wrote {path}")
-
-
-def _numbers(name: str, text: str, kind: type[int] | type[float], example: str) -> list[float]:
-    try:
-        return [kind(part) for part in text.split(",")]
-    except ValueError as error:
-        what = "whole numbers" if kind is int else "numbers"
-        raise UsageError(f"{name} is {text!r}; expected {what} separated by commas, as in {example}.") from error
 
 
 def _report(result: "BenchResult") -> list[str]:

@@ -7,6 +7,7 @@ import typer
 
 from ran_deploy.cli.engine_options import CudaBackend, Threads, Trust
 from ran_deploy.cli.facts import fact, origin, scalars
+from ran_deploy.cli.number_list import number_list
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 from ran_deploy.errors import UnstableError, UsageError
 
@@ -76,7 +77,7 @@ def compare_command(
     result = compare(
         a,
         b,
-        batches=None if batch is None else _sizes(batch),
+        batches=None if batch is None else number_list("--batch", batch, int, "1,64"),
         rounds=rounds,
         max_rounds=max_rounds,
         duration_s=duration,
@@ -159,13 +160,6 @@ def _regression(result: "CompareResult") -> list[str]:
         return []
     state = "REGRESSED" if result.regressions else "no regression"
     return fact("regression", f"{state}; allowed: {100 * limit:.3g}% slower")
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"--batch is {text!r}; expected whole numbers separated by commas, as in 1,64.") from error
 
 
 def _share(option: str, text: str) -> float:

@@ -2,20 +2,18 @@
 
 import shlex
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ran_deploy.cli import model_options as given
+from ran_deploy.cli.number_list import number_list
 from ran_deploy.cli.output import JsonFlag, emit, note, table
 from ran_deploy.errors import GateError, UsageError
 
 if TYPE_CHECKING:
     from ran_deploy.deploying.deploy import DeployPlan, DeployRun
-
-T = TypeVar("T")
 
 EPILOG = """Examples:
 
@@ -146,8 +144,8 @@ def deploy_command(
         data=data,
         samples=samples,
         labels=labels,
-        mean=_numbers("--mean", mean, float),
-        std=_numbers("--std", std, float),
+        mean=None if mean is None else number_list("--mean", mean, float, "0.485,0.456,0.406"),
+        std=None if std is None else number_list("--std", std, float, "0.229,0.224,0.225"),
         resize=resize,
         calibration=calibration,
         calib_data=calib_data,
@@ -172,7 +170,7 @@ def deploy_command(
                 "load.slo_percentile": slo_percentile,
                 "load.objective": objective,
                 "load.scenario": scenario,
-                "load.batches": _numbers("--batches", batches, int),
+                "load.batches": None if batches is None else number_list("--batches", batches, int, "1,64"),
                 "load.qps": qps,
                 "load.duration_s": duration,
             },
@@ -211,15 +209,6 @@ def _given(**options: Any) -> dict[str, Any]:
 
 def _words(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip().lower() for part in text.split(",") if part.strip())
-
-
-def _numbers(flag: str, text: str | None, kind: Callable[[str], T]) -> tuple[T, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(kind(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{flag} is {text!r}; expected numbers with commas between them.") from error
 
 
 def _batch(least: int | None, opt: int | None, most: int | None) -> dict[str, int | None]:

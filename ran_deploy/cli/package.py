@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ran_deploy.cli.engine_options import Threads
+from ran_deploy.cli.number_list import number_list
 from ran_deploy.cli.output import JsonFlag
 from ran_deploy.cli.package_report import check_repository, report
 from ran_deploy.errors import UsageError
@@ -131,13 +132,13 @@ def package_command(
     triton = TritonOptions(
         backend=triton_backend,
         max_batch=max_batch,
-        preferred=_numbers("--preferred-batch", preferred_batch),
+        preferred=None if preferred_batch is None else number_list("--preferred-batch", preferred_batch, int, "8,64"),
         queue_delay_us=queue_delay_us,
         queue_size=queue_size,
         queue_timeout_us=queue_timeout_us,
         instances=instances,
         device=device,
-        gpus=_numbers("--gpus", gpus) or (),
+        gpus=() if gpus is None else number_list("--gpus", gpus, int, "0,1"),
         keep_versions=keep_versions,
         cuda_graphs=not no_cuda_graphs,
         accelerator=accelerator,
@@ -171,15 +172,6 @@ def package_command(
         force=force,
     )
     report(result, as_json=as_json)
-
-
-def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError as error:
-        raise UsageError(f"{option} is {text!r}; expected whole numbers such as 8,64.", fix="Correct it.") from error
 
 
 def _kserve_options(storage_uri: str | None, cluster: dict[str, Any]) -> "KserveOptions | None":
