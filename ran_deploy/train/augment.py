@@ -110,7 +110,7 @@ def _jitter(images: Tensor, rng: np.random.Generator, most: float) -> Tensor:
 
 def _grey(planes: Tensor) -> Tensor:
     """Return the luma of float [N, 3, H, W], [N, 1, H, W]."""
-    red, green, blue = planes.split(1, dim=1)
+    red, green, blue = planes[:, :1], planes[:, 1:2], planes[:, 2:]
     return (red * _GREY[0]).add_(green, alpha=_GREY[1]).add_(blue, alpha=_GREY[2])
 
 

@@ -298,9 +298,9 @@ def test_command(file_server: Any, archive: bytes, root: Path, capsys: pytest.Ca
 
 
 def test_imagenet_is_found_where_its_user_has_put_it(root: Path) -> None:
-    for place in range(1000):
-        (root / "imagenet" / "train" / f"n{place:08}").mkdir(parents=True)
-        (root / "imagenet" / "train" / f"n{place:08}" / "a.JPEG").touch()
+    for synset in (f"n{number:08}" for number in range(1000)):
+        (root / "imagenet" / "train" / synset).mkdir(parents=True)
+        (root / "imagenet" / "train" / synset / "a.JPEG").touch()
     for place in (root, root / "imagenet"):
         result = fetch_dataset("imagenet", place)
         assert (result.status, result.folder) == ("present", str(root / "imagenet" / "train"))
