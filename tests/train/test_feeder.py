@@ -114,6 +114,17 @@ def test_a_resumed_run_sees_the_same(folder: FolderDataset) -> None:
         assert not torch.equal(next(feeder.steps(same_images)), whole[0])
 
 
+@pytest.mark.parametrize("recipe", [CROPPED, Recipe()])
+def test_processes_that_share_a_batch_see_what_one_would(folder: FolderDataset, recipe: Recipe) -> None:
+    memory = make_synthetic("train", COUNT)
+    for data in (folder, memory):
+        with Feeder(data, recipe, CPU) as feeder:
+            whole = list(feeder.steps(batches()))
+            for own in (np.array([0, 2]), np.array([1, 3])):
+                shares = feeder.steps(batches(), own)
+                assert all(torch.equal(all_of[own], share) for all_of, share in zip(whole, shares, strict=True))
+
+
 def test_no_more_than_two_steps_ahead(folder: FolderDataset) -> None:
     taken = []
 
