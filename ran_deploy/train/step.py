@@ -1,6 +1,7 @@
 """One optimizer step: forward, loss and backward of each part, then the update."""
 
 import contextlib
+import inspect
 from collections.abc import Callable, Sequence
 
 import torch
@@ -13,6 +14,13 @@ from ran_deploy.train.group import Group
 from ran_deploy.train.inputs import Part
 from ran_deploy.train.recipe import Recipe
 from ran_deploy.train.sync_norm import synchronize
+
+_BROADCAST = next(
+    name
+    for name in ("forward_sync_buffers", "broadcast_buffers")
+    if name in inspect.signature(DistributedDataParallel.__init__).parameters
+)
+"""The newer name of DistributedDataParallel's option, or the older one, which newer versions warn of."""
 
 
 class Stepper:
@@ -45,7 +53,7 @@ class Stepper:
         if group.size > 1:
             synchronize(model, group)
             # Running statistics need no broadcast: every process computes them from the same exchange.
-            self._together = DistributedDataParallel(model, broadcast_buffers=False)
+            self._together = DistributedDataParallel(model, **{_BROADCAST: False})
         self._forward: Callable[[Tensor], Tensor] = self._together or model
         if use_compile(recipe, self._device, group):
             self._forward = torch.compile(model)

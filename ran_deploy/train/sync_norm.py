@@ -28,8 +28,8 @@ class _Normalize(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> Any:
         x, weight, mean, inverse = ctx.saved_tensors
         dims, shape, count = _reduced(x)
-        gradient = gradients[0].float()
-        normal = (x.float() - mean.view(shape)) * inverse.view(shape)
+        gradient = _wide(gradients[0])
+        normal = (_wide(x) - mean.view(shape)) * inverse.view(shape)
         own = torch.stack((gradient.sum(dims), (gradient * normal).sum(dims)))
         both = ctx.group.sum(own.clone()) / (count * ctx.group.size)
         dx = (weight * inverse).view(shape) * (gradient - both[0].view(shape) - normal * both[1].view(shape))
@@ -61,7 +61,7 @@ class SyncNorm(_BatchNorm):
 
     def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
         dims, _, count = _reduced(x)
-        var, mean = torch.var_mean(x.float(), dims, correction=0)
+        var, mean = torch.var_mean(_wide(x), dims, correction=0)
         every = self.group.gather(torch.stack((mean, var)))
         mean = every[:, 0].mean(0)
         var = (every[:, 1] + (every[:, 0] - mean).square()).mean(0)
@@ -84,6 +84,11 @@ def synchronize(model: nn.Module, group: Group) -> None:
                 raise TypeError(f"{module} is not a batch normalization that processes can share")
             module.__class__ = SyncNorm
             module.group = group  # type: ignore[assignment]
+
+
+def _wide(x: Tensor) -> Tensor:
+    """Return ``x`` in the precision that sums need: float32 at least."""
+    return x if x.dtype == torch.float64 else x.float()
 
 
 def _reduced(x: Tensor) -> tuple[list[int], list[int], int]:
