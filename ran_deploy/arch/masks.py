@@ -13,7 +13,11 @@ from ran_deploy.manifest import DYNAMIC, TensorSpec
 
 
 class MeanMasks(nn.Module):
-    """The mean over the channels of each module's mask: [N, C, H, W] → float32 [N, H, W], 0 to 1."""
+    """The mean over the channels of each module's mask: [N, C, H, W] → float32 [N, H, W].
+
+    Means of a sigmoid's values are 0 to 1; of channel attention's, -1 to 1 and near 0: a vector of length 1 over C
+    channels has a mean of at most 1/√C.
+    """
 
     def forward(self, seen: list[Attended]) -> tuple[Tensor, ...]:
         """Return the means, in the order of the modules."""

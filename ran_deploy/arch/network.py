@@ -20,7 +20,7 @@ class Attended:
     before: Tensor
     """The trunk's features T."""
     mask: Tensor
-    """The soft mask M, 0 to 1."""
+    """The soft mask M: 0 to 1, or with channel attention -1 to 1."""
     after: Tensor
     """What goes on: (1 + M)·T, or M·T where attention is learned naively."""
 

@@ -40,7 +40,7 @@ class ModuleView:
     name: str
     """Such as "mask_stage2_1"."""
     mask: Map
-    """The mean over the mask's channels, 0 to 1."""
+    """The mean over the mask's channels: 0 to 1, or with channel attention -1 to 1."""
     channel: ChannelView | None
     """The channel whose mask has most to say; None where the engine gives means only."""
 

@@ -38,7 +38,8 @@ class Places:
     A stage begins with each unit that has a projection shortcut, since only there channels or resolution change. Its
     parts are "units" (outside of the attention modules' two branches), "trunk", "mask down" (pooling, its units and
     those at the bottom), "mask up" (the skip units, upsampling, its units, the last 1×1 convolutions, the sigmoid) and
-    "fusion" (the product and the sum of trunk and mask). "tail" is the last BN-ReLU, "head" pooling and classifier.
+    "fusion" (the product and the sum of trunk and mask). A mask of local convolutions is one part, "mask". "tail" is
+    the last BN-ReLU, "head" pooling and classifier.
 
     A node without a name that tells is where its inputs come from.
 
@@ -52,6 +53,7 @@ class Places:
         starts = sorted({int(path.split(".")[1]) for path in known if re.match(r"stages\.\d+\.shortcut", path)})
         self._starts = [start for start in starts if start > 0]
         self._modules = {path.split(".")[1] for path in known if re.match(r"stages\.\d+\.(trunk|mask)", path)}
+        self._local = {path.split(".")[1] for path in known if re.match(r"stages\.\d+\.mask\.local", path)}
         self._places = self._all(graph)
 
     def __getitem__(self, position: int) -> Place:
@@ -88,6 +90,8 @@ class Places:
             return Place(first, "units")
         number, inner = rest[0], rest[1:]
         stage = f"stage {1 + sum(start <= int(number) for start in self._starts)}"
+        if "mask" in inner and number in self._local:
+            return Place(f"{stage} mask", "mask")
         if "mask" in inner:
             down = inner[1] in _DOWN if len(inner) > 1 else op == "MaxPool"
             return Place(f"{stage} mask {'down' if down else 'up'}", "mask")

@@ -210,7 +210,7 @@ def _checkpoint(source: Manifest) -> Parent | None:
 
 
 def _bounded(model: onnx.ModelProto) -> dict[str, float]:
-    """Return the bounds of masks among the outputs: means of what a sigmoid gave, which need not be observed."""
+    """Return the bounds of masks among the outputs: means of values of -1 to 1, which need not be observed."""
     return {value.name: 1.0 for value in model.graph.output if value.name.startswith(MASK_PREFIX)}
 
 

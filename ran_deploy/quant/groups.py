@@ -11,7 +11,7 @@ GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 Part = Literal["stem", "unit", "trunk", "mask", "classifier"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
-_INSIDE_UNIT = re.compile(r"\.(preact|body|shortcut)(\.|$).*")
+_INSIDE_UNIT = re.compile(r"\.(preact|body|shortcut|activation)(\.|$).*")
 _MASK_HEAD = re.compile(r"(\.mask\.head)\..*")
 _BRANCH = re.compile(r"^(.*?\.(?:mask|trunk|before|after))(\.|$).*")
 _PARAMETER = re.compile(r"^network\.([\w.]+)\.weight$")

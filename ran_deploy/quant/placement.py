@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import onnx
 
 from ran_deploy.errors import UsageError
+from ran_deploy.quant.ranges import float_values
 
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 """Operators with weights; all of them but the classifier's become INT8."""
@@ -58,11 +59,11 @@ def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Pl
     """Choose the inputs to quantize in a float model.
 
     The rules: the inputs of convolutions (and of the classifier on request); the skip operand of each residual add,
-    never the one that comes from the convolution in front of it; both factors of mask × trunk; pools, upsamples and
-    concatenations on both sides, since an operator without weights that takes INT8 must also give it, and so not
-    where what reads them stays in float; on request the input of a pre-activation batch normalization. Nothing
-    between a convolution and its batch normalization or ReLU, no bias. The sum T + M·T, the sigmoid and the pooled
-    features stay in float.
+    never the one that comes from the convolution in front of it; both factors of mask × trunk, where a sigmoid makes
+    the mask (a division fuses with the product in float); pools, upsamples and concatenations on both sides, since an
+    operator without weights that takes INT8 must also give it, and so not where what reads them stays in float; on
+    request the input of a pre-activation batch normalization. Nothing between a convolution and its batch
+    normalization or ReLU, no bias. The sum T + M·T, the sigmoid and the pooled features stay in float.
 
     Args:
         model: A float model, prepared by :func:`ran_deploy.quant.prepare.prepare`.
@@ -73,11 +74,12 @@ def place(model: onnx.ModelProto, options: PlacementOptions | None = None) -> Pl
     """
     chosen = options or PlacementOptions()
     require_nodes(model, chosen.keep)
-    graph = _Graph(model)
+    graph, floats = _Graph(model), frozenset(float_values(model))
     inputs: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for node in model.graph.node:
         if node.name not in chosen.keep:
-            for index in _quantized_inputs(graph, node, chosen):
+            # Shapes are concatenated, too, and constants: neither is an activation.
+            for index in (index for index in _quantized_inputs(graph, node, chosen) if node.input[index] in floats):
                 inputs[node.input[index]].append((node.name, index))
     return Placement(
         readers={name: tuple(readers) for name, readers in inputs.items()},
@@ -145,11 +147,11 @@ class _Graph:
     def feeds_int8(self, node: onnx.NodeProto) -> bool:
         """Whether what reads a pool, an upsample or a concatenation can take INT8, and not only a float of it."""
         readers = self.readers[node.output[0]]
-        return bool(readers) and all(self._takes_int8(reader) for reader in readers)
+        return bool(readers) and all(self._takes_int8(reader, node.output[0]) for reader in readers)
 
-    def _takes_int8(self, node: onnx.NodeProto) -> bool:
-        if node.op_type in (*_PASSING, *_RESHAPING):
-            return self.feeds_int8(node)
+    def _takes_int8(self, node: onnx.NodeProto, value: str) -> bool:
+        if node.op_type in (*_PASSING, *_RESHAPING):  # of which some are told a shape by a further input
+            return (node.op_type == "Concat" or value == node.input[0]) and self.feeds_int8(node)
         return node.op_type in (*WEIGHTED, "BatchNormalization", "Add", "Mul") and node.name != self.classifier
 
     def activations(self, node: onnx.NodeProto) -> list[int]:

@@ -14,8 +14,8 @@ from ran_deploy.runtime.dlpack import DeviceTensor
 Logits = npt.NDArray[np.float32]
 """float32 [N, classes]."""
 Masks = dict[str, npt.NDArray[np.float32]]
-"""Each attention module's soft mask as the mean over its channels, float32 [N, H, W], 0 to 1, by name; the first module
-first."""
+"""Each attention module's soft mask as the mean over its channels, float32 [N, H, W], by name, the first module
+first: 0 to 1, or with channel attention -1 to 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ class AttendedArrays:
     before: npt.NDArray[np.float32]
     """The trunk's features."""
     mask: npt.NDArray[np.float32]
-    """The soft mask, 0 to 1."""
+    """The soft mask: 0 to 1, or with channel attention -1 to 1."""
     after: npt.NDArray[np.float32]
     """The features after the mask was applied."""
 
@@ -89,6 +89,12 @@ class TorchSession(EngineSession):
                 versions={"torch": str(torch.__version__)},
             ),
         )
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """What computes, for profilers: the network behind the contract's input."""
+        self._check_open()
+        return self._module  # type: ignore[no-any-return]
 
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         # PyTorch takes neither read-only arrays nor negative strides; other arrays are not copied.

@@ -61,6 +61,11 @@ def test_halves_of_the_mask() -> None:
     assert [part.removeprefix("stage 1 mask ") for part in parts.values()] == ["down", "down", "up", "up", "up", "up"]
 
 
+def test_a_local_mask_is_one_part() -> None:
+    parts = named("stages.1.mask.local.0/Add", "stages.1.mask.head.3/Conv", "stages.1.mask/Sigmoid", "stages.1/Mul")
+    assert list(parts.values()) == ["stage 1 mask", "stage 1 mask", "stage 1 mask", "stage 1 fusion"]
+
+
 def test_ends_and_stages() -> None:
     parts = named(
         "input/Cast", "stages.0.shortcut/Conv", "stages.2.shortcut/Conv", "stages.3/Add", "final.0/BN", "head/Flatten"

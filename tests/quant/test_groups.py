@@ -9,6 +9,8 @@ from ran_deploy.quant.groups import Grouping, group_of, grouped, home_of, part_o
         ("stages.0/Add", "stages.0", "stages.0", "unit"),
         ("stages.0.preact.0/Conv", "stages.0", "stages.0", "unit"),
         ("stages.0.shortcut/Conv", "stages.0", "stages.0", "unit"),
+        ("stages.0.activation/Relu", "stages.0", "stages.0", "unit"),
+        ("stages.1.mask.local.2.body.1.0/Conv", "stages.1.mask.local.2", "stages.1.mask", "mask"),
         ("stages.1.before.0.body.1.0/Conv", "stages.1.before.0", "stages.1.before", "unit"),
         ("stages.1.trunk.1.body.4/Conv", "stages.1.trunk.1", "stages.1.trunk", "trunk"),
         ("stages.1.mask.down.0.0.body.1.0/Conv", "stages.1.mask.down.0.0", "stages.1.mask", "mask"),
