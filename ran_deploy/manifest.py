@@ -16,6 +16,7 @@ from typing import Any, Literal
 from ran_deploy.config import OMIT_DEFAULT, read_json, to_mapping
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import atomic_paths, sha256_bytes, sha256_file
+from ran_deploy.seal import check_seal, sealed_text
 
 DYNAMIC = -1
 """Marks the dynamic batch dimension in a :class:`TensorSpec`."""
@@ -135,6 +136,8 @@ class Manifest:
     sha256: str = ""
     size_bytes: int = 0
     schema: Literal["ran-deploy.manifest/v1"] = "ran-deploy.manifest/v1"
+    digest: str | None = field(default=None, metadata=OMIT_DEFAULT)
+    """Of the manifest's own text, see :mod:`ran_deploy.seal`; None: made before there was one, or edited by hand."""
 
 
 def manifest_path(path: Path) -> Path:
@@ -155,7 +158,11 @@ def read_manifest(path: Path) -> Manifest | None:
         IntegrityError: The manifest is corrupt.
     """
     beside = manifest_path(path)
-    return read_json(Manifest, beside) if beside.exists() else None
+    if not beside.exists():
+        return None
+    manifest = read_json(Manifest, beside)
+    check_seal(beside.read_bytes(), manifest.digest, str(beside))
+    return manifest
 
 
 def verified_manifest(path: Path) -> Manifest | None:
@@ -212,9 +219,11 @@ def publish(path: Path, content: bytes | Callable[[Path], None], manifest: Manif
             size_bytes=temporary.stat().st_size,
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             command=manifest.command or _command_line(),
+            digest=None,
         )
-        beside.write_text(json.dumps(to_mapping(complete), indent=2) + "\n", encoding="utf-8")
-    return complete
+        text = sealed_text(to_mapping(complete))
+        beside.write_text(text, encoding="utf-8")
+    return replace(complete, digest=json.loads(text)["digest"])
 
 
 def _command_line() -> str:

@@ -32,7 +32,7 @@ ALLOWED = {
     "experiments": {"data", "arch", "runtime", "train", "bench"},
     "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling", "report"},
 }
-FOUNDATION = {"errors", "interrupts", "files", "config", "manifest", "optional", "progress", "resources"}
+FOUNDATION = {"errors", "interrupts", "files", "config", "seal", "manifest", "optional", "progress", "resources"}
 HEAVY = {
     "torch",
     "onnxruntime",

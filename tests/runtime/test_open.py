@@ -9,6 +9,7 @@ import pytest
 from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, UsageError
 from ran_deploy.manifest import manifest_path
 from ran_deploy.runtime.open import open_engine
+from tests.unsealed import unsealed
 
 
 def _copy(source: Path, target: Path) -> Path:
@@ -112,7 +113,7 @@ def test_foreign_onnx_that_is_not_a_classifier(tmp_path: Path) -> None:
 
 def test_manifest_of_another_kind(make_means: Any) -> None:
     path = make_means()
-    document = json.loads(manifest_path(path).read_text())
+    document = unsealed(path)
     manifest_path(path).write_text(json.dumps({**document, "kind": "plan"}))
     with pytest.raises(IntegrityError, match="is named like an ONNX model, but its manifest describes a TensorRT plan"):
         open_engine(path)

@@ -20,6 +20,7 @@ from tests.runtime.conftest import Engines
 from tests.serve_cpp.abi import GATE, INTEGRITY, MISSING, USAGE, Failed, Library
 from tests.serve_cpp.building import SAMPLES, Built
 from tests.serve_cpp.conftest import CLASSES, SIZE, MakeEngine
+from tests.unsealed import unsealed
 
 RUNTIMES: tuple[Runtime, ...] = ("onnxruntime", "openvino")
 
@@ -93,7 +94,7 @@ def test_a_model_with_masks(built: Built, library: Library, make_engine: MakeEng
     model.graph.output.append(mask)
     plain = library.open(path)
     onnx.save(model, path)
-    manifest = json.loads(manifest_path(path).read_text())
+    manifest = unsealed(path)
     manifest["sha256"] = sha256_file(path)
     beside = {"name": "pixels", "dtype": "float32", "shape": [-1, SIZE, SIZE, 3], "layout": "NHW"}
     manifest["contract"]["masks"] = [beside]
@@ -164,7 +165,7 @@ def test_refusals_are_pythons(built: Built, library: Library, make_engine: MakeE
     built.require("onnxruntime")
     _refused_alike(library, tmp_path / "gone.onnx")
     path = make_engine()
-    content, described = path.read_bytes(), manifest_path(path).read_text()
+    content, described = path.read_bytes(), json.dumps(unsealed(path))
     path.write_bytes(b"")
     _refused_alike(library, path)
     path.write_bytes(content[:-1] + b"x")
@@ -182,10 +183,10 @@ def test_refusals_are_pythons(built: Built, library: Library, make_engine: MakeE
 
 def test_a_file_that_is_no_model(built: Built, library: Library, make_engine: MakeEngine) -> None:
     path = make_engine()
-    described = manifest_path(path).read_text()
+    described = unsealed(path)
     for content in (b"no protobuf at all", b"\x08\x0a"):
         path.write_bytes(content)
-        manifest = json.loads(described) | {"sha256": sha256_file(path)}
+        manifest = described | {"sha256": sha256_file(path)}
         manifest_path(path).write_text(json.dumps(manifest))
         for runtime in built.backends:
             with pytest.raises(
@@ -199,7 +200,7 @@ def test_a_plan_needs_its_back_end(library: Library, make_engine: MakeEngine) ->
     onnx_path = make_engine()
     path = onnx_path.with_suffix(".plan")
     path.write_bytes(b"ptrt" * 20)
-    manifest = json.loads(manifest_path(onnx_path).read_text()) | {"kind": "plan", "sha256": sha256_file(path)}
+    manifest = unsealed(onnx_path) | {"kind": "plan", "sha256": sha256_file(path)}
     manifest_path(path).write_text(json.dumps(manifest))
     with pytest.raises(Failed, match="does not say what built it"):
         library.open(path)

@@ -11,6 +11,7 @@ from ran_deploy.manifest import manifest_path
 from tests.serve_cpp.abi import INTEGRITY, USAGE, Failed, Library
 from tests.serve_cpp.building import Built
 from tests.serve_cpp.conftest import MakeEngine
+from tests.unsealed import unsealed
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def _changes() -> list[tuple[tuple[str, ...], Any]]:
 
 @pytest.mark.parametrize(("place", "value"), _changes())
 def test_a_contract_that_cannot_be_kept(library: Library, path: Path, place: tuple[str, ...], value: Any) -> None:
-    manifest = json.loads(manifest_path(path).read_text())
+    manifest = unsealed(path)
     changed = copy.deepcopy(manifest)
     inner = changed
     for key in place[:-1]:
@@ -102,7 +103,7 @@ def test_a_contract_that_cannot_be_kept(library: Library, path: Path, place: tup
 
 
 def test_keys_that_are_not_needed_may_be_new(library: Library, path: Path) -> None:
-    manifest = json.loads(manifest_path(path).read_text()) | {"new": [{"deep": [None, 1e5, "\u00fc\U0001f600\t"]}]}
+    manifest = unsealed(path) | {"new": [{"deep": [None, 1e5, "\u00fc\U0001f600\t"]}]}
     manifest_path(path).write_text(json.dumps(manifest, ensure_ascii=True))
     library.call("engine_close", library.open(path))
     manifest_path(path).write_text(json.dumps(manifest, ensure_ascii=False), encoding="utf-8")

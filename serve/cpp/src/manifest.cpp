@@ -6,6 +6,7 @@
 #include "failure.h"
 #include "files.h"
 #include "json_field.h"
+#include "sha256.h"
 
 namespace rd {
 namespace {
@@ -89,6 +90,15 @@ Build read_build(const Field& field) {
     return build;
 }
 
+// The manifest's last key holds the sha256 of all bytes before it; one without the key is from before, or edited by hand.
+void check_digest(std::string_view document, const std::string& digest, const std::string& where) {
+    const std::size_t end = document.rfind("\"digest\"");
+    if (end == std::string_view::npos || sha256_hex(document.data(), end) != digest) {
+        integrity(where + " is not as it was written: its digest is of another content.",
+                  "Restore it or make the artefact again; after an edit on purpose remove the key \"digest\".");
+    }
+}
+
 }  // namespace
 
 std::string manifest_path(const std::string& engine) { return engine + ".manifest.json"; }
@@ -97,6 +107,7 @@ Manifest parse_manifest(std::string_view document, const std::string& where) {
     const Json root = parse_json(document, where);
     const Field field(root, where);
     field["schema"].one_of({kSchema});
+    if (field.has("digest")) check_digest(document, field["digest"].text(), where);
     Manifest manifest;
     manifest.kind = field["kind"].one_of({"checkpoint", "onnx", "plan"});
     if (field.has("arch")) manifest.arch = field["arch"].text();
