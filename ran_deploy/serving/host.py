@@ -14,6 +14,7 @@ from ran_deploy.runtime.session import Logits
 from ran_deploy.serving.classify import Decoder, likeliest
 from ran_deploy.serving.errors import UnavailableError
 from ran_deploy.serving.generation import Generation
+from ran_deploy.serving.keeper import Keeper
 from ran_deploy.serving.observer import Observer, Silent
 from ran_deploy.serving.results import PLATFORMS, Classified, ModelMetadata, ModelStatus
 from ran_deploy.serving.shelf import Place, Shelf
@@ -47,8 +48,7 @@ class ModelHost:
         self._options = options or HostOptions()
         self._shelf = Shelf(Place(spec, observe(spec.name, spec.version)) for spec in numbered(tuple(specs)))
         self._decoder = Decoder(max_pixels=self._options.max_pixels, most=self._options.queue)
-        self._retiring: dict[asyncio.Task[None], Generation] = {}
-        self._admits = True
+        self._keeper = Keeper(self._shelf, self._options)
         self._closed = False
 
     @property
@@ -63,7 +63,7 @@ class ModelHost:
             RanDeployError: A model cannot be opened, as :func:`~ran_deploy.runtime.open.open_engine` says; the others
                 are closed again.
         """
-        openings = [asyncio.ensure_future(self._put(place)) for place in self._shelf.places]
+        openings = [asyncio.ensure_future(self._keeper.put(place)) for place in self._shelf.places]
         try:
             await asyncio.gather(*openings)
         except BaseException:
@@ -88,8 +88,8 @@ class ModelHost:
             NotFoundError: There is no such model or version.
         """
         if name is not None:
-            return self._admits and self._shelf.find(name, version).status.state == "ready"
-        return self._admits and all(status.state in ("ready", "unloaded") for status in self.models())
+            return self._keeper.admits and self._shelf.find(name, version).status.state == "ready"
+        return self._keeper.admits and all(status.state in ("ready", "unloaded") for status in self.models())
 
     def models(self) -> tuple[ModelStatus, ...]:
         """Return every version of every model, in the order in which they were given, and where each stands."""
@@ -193,12 +193,7 @@ class ModelHost:
             RanDeployError: The new file cannot be opened, or fails its first run.
         """
         place = self._shelf.find(name, version)
-        async with place.lock:
-            old = place.require()
-            new = await self._open(place)
-            place.generation = new
-        await self._retire(old)
-        return self._metadata(place, new)
+        return self._metadata(place, await self._keeper.replace(place))
 
     async def unload(self, name: str, version: str | None = None) -> None:
         """Take a model version (None: all) out of service, after the requests that it has are answered.
@@ -207,11 +202,7 @@ class ModelHost:
             NotFoundError: There is no such model or version.
         """
         for place in self._shelf.versions(name, version):
-            async with place.lock:
-                old, place.generation = place.generation, None
-                place.reason = "It was unloaded."
-            if old is not None:
-                await self._retire(old)
+            await self._keeper.take_out(place)
 
     async def load(self, name: str, version: str | None = None) -> None:
         """Put a model version (None: all) back into service; one that is loaded stays as it is.
@@ -221,20 +212,16 @@ class ModelHost:
             UnavailableError: The host is draining.
             RanDeployError: It cannot be opened.
         """
-        await asyncio.gather(*(self._put(place) for place in self._shelf.versions(name, version)))
+        await asyncio.gather(*(self._keeper.put(place) for place in self._shelf.versions(name, version)))
 
     async def drain(self) -> None:
         """Refuse new requests with UnavailableError, and return when all that were accepted have been answered."""
-        self._admits = False
-        await asyncio.gather(*(generation.gate.emptied(None) for generation in self._generations()))
+        await self._keeper.drain()
 
     async def close(self) -> None:
         """End at once: refuse what waits, stop the workers, free the engines. Closing twice is harmless."""
-        self._admits, self._closed = False, True
-        generations = self._generations()
-        await asyncio.gather(*(generation.close() for generation in generations), *self._retiring)
-        for place in self._shelf.places:
-            place.generation, place.reason = None, "The host is closed."
+        self._closed = True
+        await self._keeper.close()
         self._decoder.close()
 
     async def __aenter__(self) -> Self:
@@ -256,37 +243,11 @@ class ModelHost:
             UnavailableError: It cannot answer now.
         """
         place = self._shelf.find(name, version)
-        self._check_admits()
+        self._keeper.check_admits()
         generation = place.require()
         if generation.failure:
             raise UnavailableError(f"{name} cannot answer: {generation.failure}", fix="Reload the model.")
         return generation
-
-    async def _put(self, place: Place) -> None:
-        """Open the engine of a place that is empty."""
-        async with place.lock:
-            if place.generation is None:
-                with place.loading():
-                    place.generation = await self._open(place)
-
-    async def _open(self, place: Place) -> Generation:
-        self._check_admits()
-        generation = await Generation.open(place.spec, self._options, place.observer)
-        if not self._admits:  # the host was closed meanwhile
-            await generation.close()
-            self._check_admits()
-        return generation
-
-    async def _retire(self, generation: Generation) -> None:
-        """Free an engine once its requests are answered, even if the caller does not wait for that."""
-        task = asyncio.ensure_future(generation.retire())
-        self._retiring[task] = generation
-        task.add_done_callback(self._retiring.pop)
-        await asyncio.shield(task)
-
-    def _generations(self) -> list[Generation]:
-        current = [place.generation for place in self._shelf.places if place.generation is not None]
-        return [*current, *self._retiring.values()]
 
     def _metadata(self, place: Place, generation: Generation) -> ModelMetadata:
         facts, name = generation.facts, place.spec.name
@@ -302,7 +263,3 @@ class ModelHost:
             manifest=facts.manifest,
             max_batch=generation.max_batch,
         )
-
-    def _check_admits(self) -> None:
-        if not self._admits:
-            raise UnavailableError("The service is stopping and takes no requests.", fix="Ask another instance.")

@@ -2,34 +2,29 @@
 
 import asyncio
 import contextlib
-import os
 import socket
 import subprocess
-import sys
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-import ran_deploy
 from ran_deploy.config import from_mapping, to_mapping
 from ran_deploy.errors import RanDeployError
 from ran_deploy.runtime.session import Logits
 from ran_deploy.serving.clock import Clock, MonotonicClock
 from ran_deploy.serving.engine import EngineFacts
 from ran_deploy.serving.frames import Frame, Kind, Unpacker, pack, revive
+from ran_deploy.serving.process import spawn, wait
 from ran_deploy.serving.slots import Layout, SharedMemory, Slots
 from ran_deploy.serving.spec import ModelSpec
 from ran_deploy.serving.watchdog import Watchdog
 
 SLOTS = 2
 """Batches that a worker may have: one that it computes, and one that it need not wait for."""
-_GRACE_S = 30.0
-"""How long a worker may take to free its engine before it is killed, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +87,7 @@ class Worker(asyncio.Protocol):
         try:
             ours, theirs = socket.socketpair()
             with ours, theirs, contextlib.closing(SharedMemory()) as memory:
-                process = _spawn(theirs.fileno(), memory.descriptor)
+                process = spawn(theirs.fileno(), memory.descriptor)
                 theirs.close()  # the end of the process is the end of the stream then
                 try:
                     # The connection closes its own descriptor.
@@ -157,7 +152,7 @@ class Worker(asyncio.Protocol):
         self.alive = False
         self._watchdog.end()
         self._transport.close()
-        return await asyncio.to_thread(_wait, self._process)
+        return await asyncio.to_thread(wait, self._process)
 
     def _hang(self) -> None:
         self.hung = True
@@ -220,25 +215,3 @@ class Worker(asyncio.Protocol):
         self._flights.clear()
         if not expected:
             self._on_end()
-
-
-def _spawn(channel: int, memory: int) -> "subprocess.Popen[bytes]":
-    # The very code that runs here, wherever it was imported from.
-    home = str(Path(ran_deploy.__file__).parents[1])
-    paths = os.pathsep.join([home, *filter(None, [os.environ.get("PYTHONPATH")])])
-    return subprocess.Popen(
-        [sys.executable, "-m", "ran_deploy.serving.worker_main", str(channel), str(memory)],
-        env={**os.environ, "PYTHONPATH": paths},
-        stdin=subprocess.DEVNULL,
-        stdout=2,  # what a runtime prints is no data of this process
-        pass_fds=(channel, memory),
-        process_group=0,
-    )
-
-
-def _wait(process: "subprocess.Popen[bytes]") -> int:
-    try:
-        return process.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        return process.wait()
