@@ -94,7 +94,8 @@ def test_every_message_that_is_explained_exists() -> None:
 
 def test_every_family_of_errors_has_its_chapter(capsys: pytest.CaptureFixture[str]) -> None:
     text = (REPOSITORY / "docs" / "guides" / "troubleshoot.md").read_text()
-    for kind in (RanDeployError, *RanDeployError.__subclasses__()):
+    kinds: list[type[RanDeployError]] = [RanDeployError, *RanDeployError.__subclasses__()]
+    for kind in kinds:
         assert re.search(rf"^## {kind.exit_code}: ", text, re.MULTILINE), kind.__name__
     emit_error(RanDeployError("a", fix="b"), as_json=False)
     assert capsys.readouterr().err == "error: a\n  fix: b\n"  # the two lines that the guide describes
