@@ -10,14 +10,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, inliner, numpy_helper, version_converter
+from onnx import TensorProto, helper, inliner, numpy_helper, version_converter
+from onnx.reference import ReferenceEvaluator
 
 from ran_deploy.errors import GateError, UsageError
 from ran_deploy.manifest import DYNAMIC, Contract
 from ran_deploy.optional import require
-from ran_deploy.quant.prepare import replace_all
+from ran_deploy.quant.prepare import prepare, replace_all
 
-_LEAST_OPSET, _RAISED_OPSET = 13, 17
+_LEAST_OPSET, _RAISED_OPSET = 15, 17
+# From opset 15 on a Shape can be told which sides to return.
 _BATCH = "batch"
 _TRIED_BATCHES = (1, 2, 5)
 _IMAGES = 8
@@ -89,11 +91,14 @@ def _freed(
     model: onnx.ModelProto, contract: Contract, images: npt.NDArray[np.generic], expected: Tensor
 ) -> tuple[onnx.ModelProto, float] | None:
     """Return the model with a dynamic batch and its largest difference, or None if it then answers otherwise."""
-    free = _with_free_batch(model, contract.input.shape[0])
+    try:
+        free = _with_free_batch(model, contract.input.shape[0])
+    except UsageError:  # a form that the other stages refuse with their own words
+        return None
     largest = 0.0
     for batch in _TRIED_BATCHES:
         try:
-            found = _answers(free, contract, images, batch)
+            found = _answers(free, contract, images, batch, quietly=True)
         except UsageError:
             return None
         if found.shape != expected.shape or not _same(expected, found):
@@ -103,57 +108,81 @@ def _freed(
 
 
 def _with_free_batch(model: onnx.ModelProto, fixed: int) -> onnx.ModelProto:
-    result = _copy(model)
+    result = prepare(model)
     graph = result.graph
     for value in (_image(result), *graph.output):
         first = value.type.tensor_type.shape.dim[0]
         first.Clear()
         first.dim_param = _BATCH
     del graph.value_info[:]
+    _fold(result)
     # A shape that begins with the batch is written as 0, "as in the input", which is what the exporter has left out.
     shapes = {node.input[1] for node in graph.node if node.op_type == "Reshape"}
     for tensor in graph.initializer:
         if tensor.name in shapes:
-            tensor.CopyFrom(_begins_with_zero(tensor, fixed, tensor.name))
+            tensor.CopyFrom(_begins_with_zero(tensor, fixed))
+    nodes: list[onnx.NodeProto] = []
     for node in graph.node:
-        if node.op_type == "Constant" and node.output[0] in shapes and node.attribute[0].name == "value":
-            node.attribute[0].t.CopyFrom(_begins_with_zero(node.attribute[0].t, fixed, node.attribute[0].t.name))
-        elif node.op_type == "Reshape":
+        if node.op_type == "Reshape":
             replace_all(node.attribute, [entry for entry in node.attribute if entry.name != "allowzero"])
-        elif node.op_type == "Expand":
-            _expand_freely(result, node, fixed)
+        elif node.op_type == "Concat":
+            nodes += _repeat_constants(result, node, fixed)
+        nodes.append(node)
+    replace_all(graph.node, nodes)
     return result
 
 
-def _expand_freely(model: onnx.ModelProto, node: onnx.NodeProto, fixed: int) -> None:
-    """Let a class token, which is expanded to the batch, follow the batch of the images."""
+def _fold(model: onnx.ModelProto) -> None:
+    """Put constants in the place of nodes that compute from constants only, such as a class token's fixed shape."""
+    known = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    left = []
+    for node in model.graph.node:
+        if not node.input or not all(name in known or not name for name in node.input) or len(node.output) != 1:
+            left.append(node)
+            continue
+        inputs = [
+            helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(known[name].dtype), None)
+            for name in dict.fromkeys(node.input)
+            if name
+        ]
+        result = helper.make_empty_tensor_value_info(node.output[0])
+        alone = helper.make_graph([node], "constant", inputs, [result])
+        made = helper.make_model(alone, opset_imports=model.opset_import)
+        (value,) = ReferenceEvaluator(made).run(None, {entry.name: known[entry.name] for entry in inputs})
+        known[node.output[0]] = np.asarray(value)
+        model.graph.initializer.append(numpy_helper.from_array(known[node.output[0]], node.output[0]))
+    replace_all(model.graph.node, left)
+
+
+def _repeat_constants(model: onnx.ModelProto, node: onnx.NodeProto, fixed: int) -> list[onnx.NodeProto]:
+    """Make the nodes that repeat a constant, such as a class token, once for each image that it is concatenated to."""
+    axis = next((entry.i for entry in node.attribute if entry.name == "axis"), 0)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
-    shape = tensors.get(node.input[1])
-    if shape is None or node.input[0] not in tensors:
-        return
-    sides = numpy_helper.to_array(shape)
-    if sides.size < 1 or sides[0] != fixed:
-        return
-    prefix, image = f"{node.output[0]}_batch", _image(model).name
-    ones = numpy_helper.from_array(np.ones(sides.size - 1, np.int64), f"{prefix}_ones")
-    model.graph.initializer.append(ones)
-    made = [
-        onnx.helper.make_node("Shape", [image], [f"{prefix}_count"], name=f"{prefix}/Shape", start=0, end=1),
-        onnx.helper.make_node(
-            "Concat", [f"{prefix}_count", ones.name], [f"{prefix}_shape"], name=f"{prefix}/Concat", axis=0
-        ),
-    ]
-    node.input[1] = f"{prefix}_shape"
-    nodes = list(model.graph.node)
-    at = next(place for place, other in enumerate(nodes) if other.output[0] == node.output[0])
-    replace_all(model.graph.node, [*nodes[:at], *made, *nodes[at:]])
+    made: list[onnx.NodeProto] = []
+    if axis == 0 or all(name in tensors for name in node.input):
+        return made
+    for index, name in enumerate(node.input):
+        if name not in tensors or len(tensors[name].dims) <= 1 or tensors[name].dims[0] != fixed:
+            continue
+        prefix = f"{node.name}_{index}"
+        single = numpy_helper.from_array(numpy_helper.to_array(tensors[name])[:1], f"{prefix}_one")
+        ones = numpy_helper.from_array(np.ones(len(single.dims) - 1, np.int64), f"{prefix}_ones")
+        model.graph.initializer.extend([single, ones])
+        shape, count, repeated = (f"{prefix}_{what}" for what in ("shape", "count", "repeated"))
+        made += [
+            helper.make_node("Shape", [_image(model).name], [count], name=f"{prefix}/Shape", start=0, end=1),
+            helper.make_node("Concat", [count, ones.name], [shape], name=f"{prefix}/Concat", axis=0),
+            helper.make_node("Expand", [single.name, shape], [repeated], name=f"{prefix}/Expand"),
+        ]
+        node.input[index] = repeated
+    return made
 
 
-def _begins_with_zero(tensor: TensorProto, fixed: int, name: str) -> TensorProto:
+def _begins_with_zero(tensor: TensorProto, fixed: int) -> TensorProto:
     sides = numpy_helper.to_array(tensor).copy()
     if sides.ndim == 1 and sides.size > 1 and sides[0] == fixed:
         sides[0] = 0
-    return numpy_helper.from_array(sides, name)
+    return numpy_helper.from_array(sides, tensor.name)
 
 
 def _inlined(model: onnx.ModelProto) -> onnx.ModelProto | None:
@@ -165,11 +194,13 @@ def _raised(model: onnx.ModelProto) -> onnx.ModelProto | None:
     return version_converter.convert_version(model, _RAISED_OPSET) if opset < _LEAST_OPSET else None
 
 
-def _answers(model: onnx.ModelProto, contract: Contract, images: npt.NDArray[np.generic], batch: int) -> Tensor:
+def _answers(
+    model: onnx.ModelProto, contract: Contract, images: npt.NDArray[np.generic], batch: int, *, quietly: bool = False
+) -> Tensor:
     """Run images in parts of ``batch``, the last filled up with zeros: float32 [N, classes]."""
     ort = require("onnxruntime", "ran-deploy deploy --onnx")
     options = ort.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4 if quietly else 3
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     size = len(images) if batch == DYNAMIC else batch
     try:
