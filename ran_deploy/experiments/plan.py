@@ -75,7 +75,8 @@ def kept_plan(out: Path, asked: Asked, experiment: Experiment, data_sha256: str)
     """
     path = plan_path(out)
     if not path.exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        # Hidden files may be the temporary ones of a run that was killed.
+        if out.exists() and (not out.is_dir() or any(not each.name.startswith(".") for each in out.iterdir())):
             raise UsageError(
                 f"{out} holds other files and no plan.json.", fix="Choose a new or empty folder with --out."
             )

@@ -12,8 +12,8 @@ from ran_deploy.files import atomic_path
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, which colour-blind people tell apart, with a brown in the place of its yellow.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#7A5C1E")
+# Okabe and Ito's palette, which colour-blind people tell apart, darker where it has to serve for text on white.
+_COLOURS = ("#0072B2", "#C04A00", "#007F5C", "#A8518A", "#8F6A00", "#2E8BC0", "#000000", "#6B6B6B")
 _GAP_POINTS = 11.0
 """Least distance of two labels at the ends of lines, in points."""
 
@@ -41,7 +41,8 @@ def plot_curves(result: ExperimentResult, out: Path) -> None:
         axes.xaxis.get_major_locator().set_params(integer=True)
     losses.set_xlim(min(0.9, epochs - 0.5), epochs + 0.1)
     # Room for the names at the ends of the lines.
-    accuracies.set_xlim(min(0.9, epochs - 0.5), epochs + 0.42 * max(epochs - 1, 1))
+    room = 0.034 * max(len(network.label) for network in result.networks)
+    accuracies.set_xlim(min(0.9, epochs - 0.5), epochs + room * max(epochs - 1, 1))
     _dots(tested, result)
     figure.suptitle(f"{result.title}: {_budget(result)}", fontsize=12, fontweight="bold")
     _name_lines(accuracies, result.networks)
@@ -110,6 +111,8 @@ def spread(places: Sequence[float], gap: float) -> list[float]:
 
 def _dots(axes: "Axes", result: ExperimentResult) -> None:
     """Draw each network's test accuracy with its interval, and the published one, on a line of its own."""
+    from matplotlib.lines import Line2D
+
     for row, (network, colour) in enumerate(zip(result.networks, _COLOURS, strict=False)):
         low, high = network.top1_ci95
         axes.plot([network.top1, network.published], [row, row], color=colour, lw=0.8, alpha=0.4, zorder=1)
@@ -121,7 +124,6 @@ def _dots(axes: "Axes", result: ExperimentResult) -> None:
             color=colour,
             ms=7,
             capsize=3,
-            label="here, with 95% interval" if row == 0 else None,
         )
         axes.plot(
             network.published,
@@ -132,7 +134,6 @@ def _dots(axes: "Axes", result: ExperimentResult) -> None:
             markerfacecolor="white",
             markeredgecolor=colour,
             markeredgewidth=1.5,
-            label="published" if row == 0 else None,
         )
         for value, ink in ((network.top1, colour), (network.published, "#666666")):
             above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
@@ -146,8 +147,9 @@ def _dots(axes: "Axes", result: ExperimentResult) -> None:
     axes.grid(alpha=0.25, axis="x")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.12)
-    handles, labels = axes.get_legend_handles_labels()
-    legend = axes.legend(handles, labels, loc="lower center", ncols=2, frameon=False, fontsize=8)
-    for handle in legend.legend_handles:
-        if handle is not None:
-            handle.set_alpha(0.8)
+    grey = {"color": "#555555", "ms": 7, "markeredgewidth": 1.5}
+    handles = [
+        Line2D([], [], marker="o", lw=1.5, label="here, with 95% interval", **grey),  # type: ignore[arg-type]
+        Line2D([], [], marker="D", ls="", markerfacecolor="white", label="published", **grey),  # type: ignore[arg-type]
+    ]
+    axes.legend(handles=handles, loc="lower center", ncols=2, frameon=False, fontsize=8)

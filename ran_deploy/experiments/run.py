@@ -1,5 +1,7 @@
 """``run_experiment``: trains the networks of a published comparison under one budget and judges its orderings."""
 
+import itertools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,9 +84,10 @@ def run_experiment(
         announce(plan)
     setting = Setting(experiment=experiment, plan=plan, data=opened, out=out)
     trained: dict[str, list[Trained]] = {contender.name: [] for contender in experiment.contenders}
-    for seed in range(seeds):
-        for contender in experiment.contenders:
-            trained[contender.name].append(finish(setting, contender, seed))
+    turns = list(itertools.product(range(seeds), experiment.contenders))
+    for number, (seed, contender) in enumerate(turns, start=1):
+        sys.stderr.write(f"{number} of {len(turns)}: {contender.label}, seed {seed}\n")
+        trained[contender.name].append(finish(setting, contender, seed))
     result = assemble(setting, trained)
     write_tables(result, out)
     plot_curves(result, out)

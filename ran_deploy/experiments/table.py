@@ -12,7 +12,7 @@ from ran_deploy.train.recipe import Recipe
 
 SCHEMA = "experiment/v1"
 
-NETWORKS = ("network", "parameters", "published", "here", "95% interval", "training")
+NETWORKS = ("network", "parameters", "published", "here", "95% interval", "training time")
 ORDERINGS = ("published ordering", "by points", "here", "95% interval", "p (Holm)", "verdict")
 
 
