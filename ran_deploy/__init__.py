@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ran_deploy.runtime.against import evaluate_against as evaluate_against
     from ran_deploy.runtime.detail import evaluate_in_detail as evaluate_in_detail
     from ran_deploy.runtime.evaluate import evaluate as evaluate
+    from ran_deploy.runtime.flip import evaluate_with_flip as evaluate_with_flip
     from ran_deploy.runtime.open import open_engine as open_engine
     from ran_deploy.serving.serve import serve as serve
     from ran_deploy.train.run import train_network as train_network
@@ -48,6 +49,7 @@ _HOMES = {
     "evaluate": "ran_deploy.runtime.evaluate",
     "evaluate_against": "ran_deploy.runtime.against",
     "evaluate_in_detail": "ran_deploy.runtime.detail",
+    "evaluate_with_flip": "ran_deploy.runtime.flip",
     "explain": "ran_deploy.explaining.explain",
     "export_onnx": "ran_deploy.graph.export",
     "fetch_dataset": "ran_deploy.data.download",

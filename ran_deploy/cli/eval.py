@@ -43,6 +43,9 @@ def eval_command(
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="Draw confusion and reliability into this .svg or .png.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the details as tables into this .md file.")] = None,
+    flip: Annotated[
+        bool, typer.Option("--flip", help="Also average each image with its mirror image; reported apart.")
+    ] = False,
     split: Annotated[Literal["test", "train"], typer.Option(help="The part of the dataset.")] = "test",
     limit: Annotated[int | None, typer.Option(help="Use only that many images, spread evenly over the split.")] = None,
     batch: BatchSize = 64,
@@ -57,16 +60,21 @@ def eval_command(
     from ran_deploy.runtime.against import evaluate_against
     from ran_deploy.runtime.detail import evaluate_in_detail
     from ran_deploy.runtime.evaluate import evaluate
+    from ran_deploy.runtime.flip import evaluate_with_flip
 
+    if max_drop is not None and against is None:
+        raise UsageError("--max-drop limits the drop against a reference.", fix="Name the reference with --against.")
     measure = evaluate
-    if details or corrupt or plot or report:
+    if flip:
+        if details or corrupt or plot or report or against is not None:
+            raise UsageError("--flip is a measurement of its own.", fix="Run the command once for each.")
+        measure = evaluate_with_flip
+    elif details or corrupt or plot or report:
         if against is not None:
             raise UsageError("--details and --against are two measurements.", fix="Run the command once for each.")
         measure = partial(evaluate_in_detail, corrupt=tuple(corrupt or ()), plot=plot, report=report)
     elif against is not None:
         measure = partial(evaluate_against, reference=against, max_drop=max_drop)
-    elif max_drop is not None:
-        raise UsageError("--max-drop limits the drop against a reference.", fix="Name the reference with --against.")
     result = measure(
         engine,
         dataset=dataset,
@@ -85,7 +93,8 @@ def eval_command(
     lines.append(f"top-1  {result.top1:.2f}%  (95% interval {low:.2f} to {high:.2f})")
     if result.top5 is not None:
         lines.append(f"top-5  {result.top5:.2f}%")
-    emit(result, "eval/v1", as_json=as_json, lines=[*lines, *_against_lines(result), *_detail_lines(result)])
+    lines += [*_against_lines(result), *_detail_lines(result), *_flip_lines(result)]
+    emit(result, "eval/v1", as_json=as_json, lines=lines)
     for text in _notes(result):
         note(f"note: {text}")
 
@@ -104,6 +113,21 @@ def _detail_lines(result: "EvalResult") -> list[str]:
     from ran_deploy.cli.eval_report import detail_lines
 
     return detail_lines(result)
+
+
+def _flip_lines(result: "EvalResult") -> list[str]:
+    from ran_deploy.runtime.flip import FlipResult
+
+    if not isinstance(result, FlipResult):
+        return []
+    low, high = result.flip.top1_ci95
+    less, more = result.flip.paired.difference_ci95
+    return [
+        f"with each image's mirror image, at twice the cost  top-1 {result.flip.top1:.2f}%  "
+        f"(95% interval {low:.2f} to {high:.2f})",
+        f"difference  {result.flip.paired.difference_points:+.2f} points  (95% interval {less:+.2f} to {more:+.2f}); "
+        "no gate looks at it",
+    ]
 
 
 def _against_lines(result: "EvalResult") -> list[str]:

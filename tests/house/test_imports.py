@@ -111,6 +111,7 @@ def test_the_public_names_are_sorted_and_exist() -> None:
         "evaluate",
         "evaluate_against",
         "evaluate_in_detail",
+        "evaluate_with_flip",
         "explain",
         "export_onnx",
         "fetch_dataset",
