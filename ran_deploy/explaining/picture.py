@@ -26,6 +26,10 @@ _OVERLAY = 0.62
 # In inches.
 _TILE, _GAP, _GROUP_GAP, _CAPTION, _EDGE = 0.98, 0.05, 0.24, 0.2, 0.16
 _HEAD, _FOOT = 0.98, 0.52
+_NARROWEST = 4.96
+"""So wide that the notes fit; where there are few columns, their tiles are larger."""
+_BOLD = 0.64
+"""Mean width of a bold letter, by the size of the font."""
 _LONGEST = 11
 """Characters of a label that fit below its image."""
 
@@ -86,23 +90,26 @@ class _Sheet:
 
     def __init__(self, images: Sequence[ImageAttention], figure: "type[Figure]") -> None:
         stages = by_stage(images[0].modules)
+        columns = sum(len(_columns(modules)) for modules in stages.values())
+        gaps = 2 * _EDGE + len(stages) * _GROUP_GAP + (columns - len(stages)) * _GAP
+        self._side = max(_TILE, (_NARROWEST - gaps) / (1 + columns))
         self._left: dict[str, float] = {}  # left edge, in inches, of each column by its name
         self._groups: list[tuple[int, float, float]] = []  # stage, left and right edge
-        left = _EDGE + _TILE + _GROUP_GAP
+        left = _EDGE + self._side + _GROUP_GAP
         for stage, modules in stages.items():
             start = left
             for name in _columns(modules):
                 self._left[name] = left
-                left += _TILE + _GAP
+                left += self._side + _GAP
             self._groups.append((stage, start, left - _GAP))
             left += _GROUP_GAP - _GAP
         self.width = left - _GROUP_GAP + _EDGE
-        self.height = _HEAD + len(images) * (_TILE + _CAPTION + _GAP) + _FOOT
+        self.height = _HEAD + len(images) * (self._side + _CAPTION + _GAP) + _FOOT
         self.figure = figure(figsize=(self.width, self.height))
 
     def draw_row(self, row: int, image: ImageAttention) -> None:
         """Draw one image, its masks and its features."""
-        top = _HEAD + row * (_TILE + _CAPTION + _GAP)
+        top = _HEAD + row * (self._side + _CAPTION + _GAP)
         best = image.top[0]
         self._tile(_EDGE, top, image.view, f"{_short(best.label)} {100 * best.probability:.0f}%", bold=True)
         for modules in by_stage(image.modules).values():
@@ -120,18 +127,19 @@ class _Sheet:
 
     def draw_head(self, title: str, image: ImageAttention) -> None:
         """Name the columns, and say below what the colours mean."""
-        self._text(_EDGE, 0.3, title, size=11, weight="bold", ha="left")
-        self._text(_EDGE + _TILE / 2, _HEAD - 0.1, "image", size=8)
+        fitting = (self.width - 2 * _EDGE) * 72 / (_BOLD * max(1, len(title)))
+        self._text(_EDGE, 0.3, title, size=min(11, fitting), weight="bold", ha="left")
+        self._text(_EDGE + self._side / 2, _HEAD - 0.1, "image", size=8)
         stages = by_stage(image.modules)
         for stage, left, right in self._groups:
             height, width = stages[stage][0].mask.shape
             self._text((left + right) / 2, 0.62, f"stage {stage}, {height} × {width}", size=9, weight="bold")
             self._line(left, right, 0.7)
             for place, module in enumerate(stages[stage], start=1):
-                self._text(self._left[module.name] + _TILE / 2, _HEAD - 0.1, f"module {place}", size=8)
+                self._text(self._left[module.name] + self._side / 2, _HEAD - 0.1, f"module {place}", size=8)
                 for suffix, text in (("T", "features T"), ("M", "mask M"), ("H", "after M")):
                     if (left_edge := self._left.get(f"{module.name} {suffix}")) is not None:
-                        self._text(left_edge + _TILE / 2, _HEAD - 0.1, text, size=8)
+                        self._text(left_edge + self._side / 2, _HEAD - 0.1, text, size=8)
         notes = ["Masks: mean over the channels, dark to bright between the two values below each."]
         if image.modules[0].channel is not None:
             notes.append(
@@ -152,12 +160,12 @@ class _Sheet:
         scale: tuple[float | None, float | None] = (None, None),
     ) -> None:
         axes = self.figure.add_axes(
-            (left / self.width, 1 - (top + _TILE) / self.height, _TILE / self.width, _TILE / self.height)
+            (left / self.width, 1 - (top + self._side) / self.height, self._side / self.width, self._side / self.height)
         )
         axes.imshow(values, interpolation="nearest", cmap=colours, vmin=scale[0], vmax=scale[1])
         axes.set_axis_off()
         weight = "bold" if bold else "normal"
-        self._text(left + _TILE / 2, top + _TILE + 0.13, caption, size=8 if bold else 6.5, weight=weight)
+        self._text(left + self._side / 2, top + self._side + 0.13, caption, size=8 if bold else 6.5, weight=weight)
 
     def _text(self, left: float, top: float, text: str, *, size: float, ha: str = "center", **style: Any) -> None:
         # Labels and file names may hold what matplotlib takes for formulas.

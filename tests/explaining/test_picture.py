@@ -1,5 +1,6 @@
 """The picture: its kinds, its layout, its colours, and the refusals before any work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,14 @@ def test_features_have_columns_of_their_own(tmp_path: Path) -> None:
         with Image.open(tmp_path / "x.png") as picture:
             widths.append(picture.size[0])
     assert widths[1] > 1.8 * widths[0]
+
+
+def test_one_mask_leaves_room_for_title_and_notes(tmp_path: Path) -> None:
+    one = replace(_image(features=False), modules=_image(features=False).modules[:1])
+    draw([one], tmp_path / "x.png", title="attn-simple_tiny-imagenet_masks.onnx: where each attention module looks")
+    with Image.open(tmp_path / "x.png") as picture:
+        edge = np.asarray(picture.convert("L"))[:, -6:]
+    assert (edge == 255).all(), "text that does not fit is cut off at the edge"
 
 
 @pytest.mark.parametrize(("suffix", "magic"), [(".svg", b"<?xml"), (".pdf", b"%PDF")])
