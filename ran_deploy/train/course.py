@@ -76,9 +76,8 @@ class Course:
 
     def note(self) -> str:
         """Return how the run stands, for the line of progress."""
-        counters = self._state.counters
-        loss = counters.loss_sum / max(counters.seen, 1)
-        note = f"epoch {len(self.history) + 1}/{self._recipe.epochs} · loss {loss:.3f}"
+        epoch = min(len(self.history) + 1, self._recipe.epochs)
+        note = f"epoch {epoch}/{self._recipe.epochs} · loss {self._state.counters.mean_loss:.3f}"
         if self.history and self.history[-1].val_top1 is not None:
             note += f" · val {self.history[-1].val_top1:.2f}%"
         return note

@@ -13,9 +13,12 @@ from ran_deploy.train.recipe import Recipe
 
 
 def find_recipe(arch: str, dataset: str) -> Path:
-    """Return the shipped recipe for a network on a dataset, or the default one."""
-    own = models_folder() / f"{arch}_{dataset}.toml"
-    return own if own.is_file() else models_folder() / "default.toml"
+    """Return the shipped recipe for a network on a dataset, else for the dataset, else the default one."""
+    for name in (f"{arch}_{dataset}", dataset):
+        own = models_folder() / f"{name}.toml"
+        if own.is_file():
+            return own
+    return models_folder() / "default.toml"
 
 
 def make_plan(

@@ -197,6 +197,7 @@ def test_too_few_images_and_impossible_sizes(recipe: Path, tmp_path: Path) -> No
 
 def test_every_shipped_network_has_a_recipe() -> None:
     assert find_recipe("att92", "cifar10").name == "att92_cifar10.toml"
+    assert find_recipe("attn-simple", "tiny-imagenet").name == "tiny-imagenet.toml"
     assert find_recipe("att92", "cifar100").name == "default.toml"
 
 
