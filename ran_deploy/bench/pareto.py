@@ -165,7 +165,9 @@ def _open_all(
     return entries, absent
 
 
-def judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) -> list[Judged]:
+def judge(
+    entries: list[Entry], images: Dataset, batch: int, limit: int | None, *, what: str = "pareto, accuracy"
+) -> list[Judged]:
     """Run opened engines over the same images, read once, with progress on stderr.
 
     Args:
@@ -173,6 +175,7 @@ def judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) 
         images: Labelled images.
         batch: How many images to run at once.
         limit: Use only that many, spread evenly over them.
+        what: What the progress is called.
 
     Raises:
         UsageError: The dataset's classes or image size are not an engine's, or it is empty.
@@ -180,7 +183,7 @@ def judge(entries: list[Entry], images: Dataset, batch: int, limit: int | None) 
     """
     tallies = [Tally(entry.session, images) for entry in entries]
     answers: list[list[tuple[Classes, Flags]]] = [[] for _ in entries]
-    with Progress("pareto, accuracy", sample_count(images, limit), "images") as progress:
+    with Progress(what, sample_count(images, limit), "images") as progress:
         for indices in spread_indices(images, batch, limit):
             pixels = images.batch(indices)
             for tally, answer in zip(tallies, answers, strict=True):

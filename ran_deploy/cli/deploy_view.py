@@ -47,7 +47,9 @@ class StageView:
         self.stop()
         state = "reused" if decision.action == "reuse" and record.status == "done" else record.status
         took = f"{record.seconds:8.1f} s" if decision.action == "run" else f"{'reused' if record.seconds else '':>10}"
-        text = record.summary if record.status == "done" else f"{record.status}: {record.reason}"
+        text = {"done": record.summary, "skipped": record.reason}.get(
+            record.status, f"{record.status}: {record.reason}"
+        )
         line = f"{_MARKS[state]} {record.name:<{_NAME}} {took}  {text}"
         if self._terminal and "NO_COLOR" not in os.environ:
             line = f"\x1b[{_COLOURS[state]}m{line[:1]}\x1b[0m{line[1:]}"
@@ -76,7 +78,7 @@ class _LiveLine:
 
     def start(self) -> None:
         """Begin to show."""
-        sys.stderr = self  # type: ignore[assignment]
+        sys.stderr = self
         self._draw()
         self._thread.start()
 

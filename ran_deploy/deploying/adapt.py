@@ -239,7 +239,8 @@ def _copy(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def _image(model: onnx.ModelProto) -> onnx.ValueInfoProto:
     constants = {tensor.name for tensor in model.graph.initializer}
-    return next(value for value in model.graph.input if value.name not in constants)
+    found: onnx.ValueInfoProto = next(value for value in model.graph.input if value.name not in constants)
+    return found
 
 
 def _is_nhwc(model: onnx.ModelProto) -> bool:

@@ -39,7 +39,7 @@ def accuracy_stage(context: Context, precision: str, runtime: str, parent: str) 
     def run(_: Done) -> Outcome:
         with open_engine(engine, runtime=opened_in(runtime), threads=threads) as session:
             entry = Entry(variant_name(context, precision, runtime), engine, runtime, session)
-            (judged,) = judge([entry], context.images, _BATCH, limit)
+            (judged,) = judge([entry], context.images, _BATCH, limit, what="accuracy")
         write_answers(out, judged)
         found = judged.accuracy
         low, high = found.top1_ci95

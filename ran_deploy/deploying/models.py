@@ -94,7 +94,9 @@ def import_stage(context: Context, foreign: Foreign) -> Stage:
     return Stage(
         name="import",
         kind="import",
-        inputs=context.base_inputs(source=foreign.sha256, **to_facts(context.request), **versions("onnx", "onnxruntime")),
+        inputs=context.base_inputs(
+            source=foreign.sha256, **to_facts(context.request), **versions("onnx", "onnxruntime")
+        ),
         run=run,
     )
 
@@ -222,7 +224,8 @@ def _samples(samples: Path | None) -> str:
 def _converted(manifest: Manifest, path: Path) -> str:
     parity: Mapping[str, Any] = manifest.parity or {}
     agreement = f"{100 * parity['top1_agreement']:.1f}% of the answers as float32, SQNR {parity['sqnr_db']:.0f} dB"
-    kept = f"; {len(manifest.precision.kept)} nodes kept in float" if manifest.precision.kept else ""
+    count = len(manifest.precision.kept)
+    kept = f"; {count} node{'s' if count > 1 else ''} kept in float" if count else ""
     return f"{_file(manifest, path)}, {agreement}{kept}"
 
 

@@ -125,7 +125,7 @@ def _record(stage: Stage, decision: Decision, *, status: StageStatus, reason: st
 def _warnings_of() -> Iterator[list[str]]:
     """Collect the warnings that a stage writes to stderr; all that it writes goes on to where it went before."""
     found: list[str] = []
-    with contextlib.redirect_stderr(_Listener(sys.stderr, found)):  # type: ignore[type-var]
+    with contextlib.redirect_stderr(_Listener(sys.stderr, found)):
         yield found
 
 

@@ -3,7 +3,7 @@
 import csv
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ran_deploy.bench.pareto_result import ParetoPoint, ParetoResult
 from ran_deploy.bench.result import BenchResult
@@ -92,7 +92,7 @@ def _variant(
     )
 
 
-def _described(manifest: Manifest | None) -> dict[str, object]:
+def _described(manifest: Manifest | None) -> dict[str, Any]:
     if manifest is None:
         return {}
     return {

@@ -1,8 +1,10 @@
 """Classifiers as other exporters write them, made by hand: float32 NCHW, other names, a fixed batch, old opsets."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
@@ -13,7 +15,7 @@ def token_classifier(*, batch: int | str = 1, opset: int = 17, size: int | str =
     """Patches, a class token that the exporter has computed from its shape, a fixed Reshape: a small ViT's skeleton."""
     rng = np.random.default_rng(5)
     first = batch if isinstance(batch, int) else 0
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "patch": rng.normal(size=(8, 3, 8, 8)).astype(np.float32) / 14,
         "token": rng.normal(size=(1, 1, 8)).astype(np.float32),
         "rows": np.array([first, 8, 16], np.int64),

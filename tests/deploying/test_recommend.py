@@ -1,12 +1,13 @@
 """Which engine is recommended, on measurements that are changed by hand."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ran_deploy.bench.pareto_result import ParetoResult
-from ran_deploy.deploying.options import Objective
+from ran_deploy.deploying.options import Objective, PrecisionName
 from ran_deploy.deploying.recommend import recommend
 from ran_deploy.deploying.result import Recommendation, SloResult, Variant
 from tests.deploying.measured import measured_result
@@ -15,14 +16,15 @@ FOLDER = Path("out")
 
 
 def made(
-    speeds: dict[str, tuple[float, ...]], *, large: dict[str, tuple[float, ...]] | None = None, top1: float = 50.0
+    speeds: Mapping[str, tuple[float, ...]], *, large: Mapping[str, tuple[float, ...]] | None = None, top1: float = 50.0
 ) -> tuple[list[Variant], ParetoResult]:
     """The two measured variants, as float32 and INT8, with these milliseconds in each round."""
     result = measured_result()
     assert result.pareto is not None
+    precisions: tuple[PrecisionName, ...] = ("fp32", "int8")
     points, variants = [], []
     for (name, rounds), precision, point, variant in zip(
-        speeds.items(), ("fp32", "int8"), result.pareto.points, result.variants, strict=False
+        speeds.items(), precisions, result.pareto.points, result.variants, strict=False
     ):
         images = tuple(1000 / ms for ms in (large or speeds)[name])
         points.append(

@@ -35,7 +35,8 @@ def test_contents(wheel: Path) -> None:
         for path in (REPOSITORY / "models").rglob("*")
         if path.is_file()
     }
-    assert set(names) == {*sources, *assets, *models, "ran_deploy/py.typed"}
+    profiles = {f"ran_deploy/_export/{path.name}" for path in (REPOSITORY / "export").iterdir()}
+    assert set(names) == {*sources, *assets, *models, *profiles, "ran_deploy/py.typed"}
     assert len(names) == len(set(names))
 
 
