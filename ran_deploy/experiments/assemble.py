@@ -11,6 +11,7 @@ from ran_deploy.experiments.plan import Plan
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult, OrderingResult, SeedResult
 from ran_deploy.experiments.setting import Setting
 from ran_deploy.experiments.student import mean_interval
+from ran_deploy.experiments.table import counted
 from ran_deploy.experiments.trained import Trained
 from ran_deploy.experiments.verdicts import difference, holm, judge
 
@@ -96,10 +97,9 @@ def _orderings(
 def _budgets(experiment: Experiment, plan: Plan) -> str:
     work, classes = plan.work, plan.asked.classes
     of_classes = f" of {classes} classes" if classes else ""
-    epochs = f"{work.epochs} epoch{'s' if work.epochs > 1 else ''}"
     return (
         f"The budgets differ: published are {experiment.setting}; here every network saw the same {work.images:,} "
-        f"training images{of_classes} in {epochs} on {plan.machine}."
+        f"training images{of_classes} in {counted(work.epochs, 'epoch')} on {plan.machine}."
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult
+from ran_deploy.experiments.table import counted
 from ran_deploy.files import atomic_path
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def plot_curves(result: ExperimentResult, out: Path) -> None:
 
 def _budget(result: ExperimentResult) -> str:
     work, seeds = result.plan.work, result.plan.asked.seeds
-    return f"{work.images:,} images × {work.epochs} epochs, {seeds} seed{'s' if seeds > 1 else ''}"
+    return f"{work.images:,} images × {counted(work.epochs, 'epoch')}, {counted(seeds, 'seed')}"
 
 
 def _mean(network: NetworkResult, field: str) -> tuple[list[int], list[float]]:

@@ -62,10 +62,10 @@ def summary(result: ExperimentResult) -> str:
 def plan_lines(plan: Plan) -> list[str]:
     """Return a plan in words, to be read before anything is trained."""
     work, asked = plan.work, plan.asked
-    seeds = f"{asked.seeds} seed{'s' if asked.seeds > 1 else ''}"
+    epochs, seeds = counted(work.epochs, "epoch"), counted(asked.seeds, "seed")
     lines = [
-        f"plan      every network: {work.images:,} training images of {asked.classes or 'all'} classes × {work.epochs} "
-        f"epochs, {seeds}; {work.validation:,} more images held out for the curves",
+        f"plan      every network: {work.images:,} training images of {asked.classes or 'all'} classes × {epochs}, "
+        f"{seeds}; {work.validation:,} more images held out for the curves",
         f"test      {work.test_images:,} images of the test split, the same number of each class",
         f"recipe    {recipe_text(plan.recipe)}",
         f"machine   {plan.machine}",
@@ -73,6 +73,11 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.expected_s is not None:
         lines.append(f"expected  {duration(plan.expected_s)} of the budget of {asked.budget}")
     return lines
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words, such as "1 epoch" or "5 epochs"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def recipe_text(recipe: Recipe) -> str:
