@@ -4,9 +4,13 @@ One reader serves recipes (TOML) and manifests (JSON): each value is checked aga
 unknown keys are refused with the nearest known name, and nothing is converted silently.
 """
 
+import ast
 import dataclasses
 import difflib
+import inspect
+import itertools
 import json
+import textwrap
 import tomllib
 import types
 from collections.abc import Mapping
@@ -107,6 +111,18 @@ def to_mapping(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value)
     return value
+
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Return the string that follows each field in the source, of the dataclass ``cls`` and of its bases."""
+    found: dict[str, str] = {}
+    for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        body = definition.body if isinstance(definition, ast.ClassDef) else []
+        for field, text in itertools.pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
+                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
+    return found
 
 
 def _value(hint: Any, value: object, where: str, error: type[RanDeployError], fix: str) -> Any:

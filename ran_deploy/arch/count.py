@@ -104,6 +104,6 @@ def summarize(arch: str, dataset: str) -> ArchSummary:
     )
 
 
-def list_archs() -> list[ArchSummary]:
-    """Describe every registered network, in each of its layouts."""
-    return [summarize(entry.name, entry.home) for entry in arch_entries()]
+def list_archs(arch: str | None = None) -> list[ArchSummary]:
+    """Describe every registered network, or ``arch`` only, in each of its layouts."""
+    return [summarize(entry.name, entry.home) for entry in arch_entries() if arch in (None, entry.name)]

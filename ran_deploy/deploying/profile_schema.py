@@ -1,14 +1,10 @@
 """The JSON schema of deployment profiles, for editors: made from the dataclass, with its words as descriptions."""
 
-import ast
 import dataclasses
-import inspect
-import itertools
-import textwrap
 import types
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ran_deploy.config import to_mapping
+from ran_deploy.config import field_docs, to_mapping
 from ran_deploy.deploying.profile_file import TargetProfile
 
 _PLAIN = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -24,7 +20,7 @@ def profile_schema() -> dict[str, Any]:
 
 
 def _table(cls: Any) -> dict[str, Any]:
-    hints, words = get_type_hints(cls), _words(cls)
+    hints, words = get_type_hints(cls), field_docs(cls)
     properties: dict[str, Any] = {}
     required = []
     for field in dataclasses.fields(cls):
@@ -50,15 +46,3 @@ def _value(hint: Any) -> dict[str, Any]:
     if dataclasses.is_dataclass(hint):
         return _table(hint)
     return {"type": _PLAIN[hint]}
-
-
-def _words(cls: type) -> dict[str, str]:
-    """Return the string that follows each field in the source, of the class and of those that it comes from."""
-    found: dict[str, str] = {}
-    for base in reversed([base for base in cls.__mro__ if dataclasses.is_dataclass(base)]):
-        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
-        body = definition.body if isinstance(definition, ast.ClassDef) else []
-        for field, text in itertools.pairwise(body):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and isinstance(text, ast.Expr):
-                found[field.target.id] = " ".join(str(ast.literal_eval(text.value)).split())
-    return found

@@ -1,5 +1,6 @@
 """Options of a network on the command line."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,3 +72,21 @@ def test_train_takes_them(capsys: pytest.CaptureFixture[str], tmp_path: Path) ->
     arguments = ["train", "--arch", "att56", "--dataset", "synthetic", "--recipe", str(recipe), "--out", str(tmp_path)]
     assert run([*arguments, "--option", "t=0"]) == 2
     assert "each must be at least 1" in capsys.readouterr().err
+
+
+def test_archs_shows_a_networks_options(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed")
+    assert run(["archs", "--arch", "att56"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1,030,362" in text
+    assert "attention mixed What makes the mask" in text
+    assert "1,841,242" not in text, "another network"
+    assert run(["archs", "--arch", "att56", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert {arch["name"] for arch in document["archs"]} == {"att56"}
+    assert document["options"][0] == {
+        "name": "width",
+        "default": 1.0,
+        "choices": [],
+        "text": "Multiplier of every layer's channels; the number of classes stays.",
+    }
