@@ -37,7 +37,9 @@ def preview(folder: Path, stages: Sequence[Stage]) -> tuple[Decision, ...]:
         decisions.append(decision)
         if decision.record is not None:
             done[stage.name] = decision.record
-        elif decision.action == "run":
+        elif decision.action == "skip":
+            done[stage.name] = _record(stage, decision, status="skipped", reason=decision.why)
+        else:
             pending.add(stage.name)
     return tuple(decisions)
 

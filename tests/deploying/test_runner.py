@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,19 @@ def test_variants_that_fail_do_not_lose_the_others(tmp_path: Path, capsys: pytes
         "reuse",
     ]
     assert again[1].reason == records[1].reason
+
+
+def test_a_stage_goes_without_what_was_skipped(tmp_path: Path) -> None:
+    plan = replace(writes(tmp_path, "plan", "source"), skip="not run here: needs an NVIDIA GPU")
+    front = replace(writes(tmp_path, "front", "source"), optional_parents=("plan",))
+    stages = [writes(tmp_path, "source", kind="export"), plan, front]
+    records, ran = run_stages(tmp_path, stages, None)
+    assert ran == ["source", "front"]
+    assert records[2].inputs["plan"] == "skipped"
+    assert [decision.action for decision in preview(tmp_path, stages)] == ["reuse", "skip", "reuse"]
+    here = [stages[0], replace(plan, skip=""), front]  # the same folder on a machine with a GPU
+    assert [decision.action for decision in preview(tmp_path, here)] == ["reuse", "run", "run"]
+    assert run_stages(tmp_path, here, None)[1] == ["plan", "front"]
 
 
 def test_nothing_goes_on_without_the_source(tmp_path: Path) -> None:
