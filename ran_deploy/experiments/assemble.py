@@ -11,9 +11,9 @@ from ran_deploy.experiments.plan import Plan
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult, OrderingResult, SeedResult
 from ran_deploy.experiments.setting import Setting
 from ran_deploy.experiments.student import mean_interval
-from ran_deploy.experiments.table import counted
 from ran_deploy.experiments.trained import Trained
 from ran_deploy.experiments.verdicts import difference, holm, judge
+from ran_deploy.report.words import counted
 
 
 def assemble(setting: Setting, trained: Mapping[str, Sequence[Trained]]) -> ExperimentResult:

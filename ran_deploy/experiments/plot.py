@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult
-from ran_deploy.experiments.table import counted
 from ran_deploy.files import atomic_path
+from ran_deploy.report.words import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,6 +8,7 @@ from ran_deploy.experiments.plan import Plan
 from ran_deploy.experiments.result import ExperimentResult
 from ran_deploy.files import write_text
 from ran_deploy.progress import duration
+from ran_deploy.report.words import counted
 from ran_deploy.train.recipe import Recipe
 
 SCHEMA = "experiment/v1"
@@ -73,11 +74,6 @@ def plan_lines(plan: Plan) -> list[str]:
     if plan.expected_s is not None:
         lines.append(f"expected  {duration(plan.expected_s)} of the budget of {asked.budget}")
     return lines
-
-
-def counted(number: int, what: str) -> str:
-    """Return a number of things in words, such as "1 epoch" or "5 epochs"."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def recipe_text(recipe: Recipe) -> str:

@@ -29,7 +29,7 @@ ALLOWED = {
     "serving": {"data", "runtime"},
     "packaging": {"data", "runtime"},
     "machine": {"data", "runtime", "bench"},
-    "experiments": {"data", "arch", "runtime", "train", "bench"},
+    "experiments": {"data", "arch", "runtime", "train", "bench", "report"},
     "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling", "report"},
 }
 FOUNDATION = {"errors", "interrupts", "files", "config", "seal", "manifest", "optional", "progress", "resources"}
