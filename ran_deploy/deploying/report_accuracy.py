@@ -93,8 +93,7 @@ def _difference(measured: list[Shown], result: DeployResult) -> Picture:
                 cell(one.label),
                 cell(f"{paired.difference_points:+.2f}", f"{low:+.2f} to {high:+.2f}"),
                 cell(f"{paired.only_reference_right:,} lost", f"{paired.only_candidate_right:,} won"),
-                cell(f"{paired.mcnemar_p:.3g}"),
-                cell(f"{paired.agreement:.2f}%"),
+                cell(f"p {paired.mcnemar_p:.3g}", f"{paired.agreement:.2f}% alike"),
                 cell("none" if gate is None else gate.verdict, "" if gate is None else f"at most -{gate.max_drop:g}"),
             ]
         )
@@ -109,7 +108,7 @@ def _difference(measured: list[Shown], result: DeployResult) -> Picture:
         about="; ".join(f"{row.name}: {row.words} points" for row in rows),
         limit=limit,
     )
-    header = ["variant", "points, 95% interval", "images", "McNemar's p", "same class", "gate"]
+    header = ["variant", "points, 95% interval", "images", "McNemar, same class", "gate"]
     gates = ", ".join(
         f"{name} may lose {drop:g}"
         for name, drop in (("FP16", result.options.gates.fp16), ("INT8", result.options.gates.int8))

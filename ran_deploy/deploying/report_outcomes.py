@@ -60,7 +60,9 @@ def stages_section(result: DeployResult) -> Html:
 
 def commands_section(result: DeployResult) -> Html:
     """Return the commands that repeat the whole, and each stage alone."""
-    parts = [paragraph("The whole, of which whatever is unchanged is kept:"), commands(result.command)]
+    parts = []
+    if result.command:  # a deployment from Python has none
+        parts += [paragraph("The whole, of which whatever is unchanged is kept:"), commands(result.command)]
     by_stage = [(stage.name, stage.command) for stage in result.stages if stage.command]
     if by_stage:
         parts.append(element("h3", text("Each stage alone")))

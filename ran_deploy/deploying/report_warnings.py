@@ -38,7 +38,8 @@ def _said(words: str, owners: list[str], engines: dict[str, str]) -> str:
     if not set(owners) <= set(engines):
         return f"{', '.join(owners)}: {words}"
     numbers = [engines[name] for name in owners]
-    return f"{counted(len(numbers), 'engine')} ({', '.join(numbers)}): {words} Figures: of engine {numbers[0]}."
+    whole = words if words.endswith(".") else f"{words}."
+    return f"{counted(len(numbers), 'engine')} ({', '.join(numbers)}): {whole} Figures: of engine {numbers[0]}."
 
 
 def _warnings(result: DeployResult) -> Iterator[str]:

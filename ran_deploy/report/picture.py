@@ -19,7 +19,8 @@ class Picture:
         """Return both as one figure, the numbers folded on a screen."""
         below = element("figcaption", text(self.caption)) if self.caption else NOTHING
         numbers = folded("Numbers of this picture", self.data)
-        return Html(f"<figure><h3>{text(self.title)}</h3>{self.svg}{below}{numbers}</figure>")
+        plot = f'<div class="plot"><h3>{text(self.title)}</h3>{self.svg}</div>'
+        return Html(f"<figure>{plot}{below}{numbers}</figure>")
 
 
 def gallery(pictures: list[Picture], *, single: bool = False) -> Html:

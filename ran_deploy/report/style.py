@@ -54,14 +54,16 @@ svg .halo { paint-order: stroke; stroke: var(--ground); stroke-width: 3px; strok
 svg .grid { stroke: var(--line); } svg .axis { stroke: var(--axis); }
 details { margin: 8px 0; } summary { cursor: pointer; color: var(--link); font-size: 14px; padding: 4px 0; }
 .wide { overflow-x: auto; margin: 8px 0; }
-table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums;
+  overflow-wrap: normal; }
 caption { text-align: left; color: var(--soft); font-size: 13px; padding-bottom: 4px; }
 th, td { text-align: right; vertical-align: top; padding: 6px 9px; border-bottom: 1px solid var(--line);
   white-space: nowrap; }
 thead th { color: var(--soft); font-weight: 600; vertical-align: bottom; } tbody th { font-weight: 600; }
 td small, th small { display: block; font-size: 12.5px; font-weight: 400; }
 th:first-child, td:first-child, th.left, td.left { text-align: left; }
-td.text, th.text { text-align: left; white-space: normal; min-width: clamp(150px, 18vw, 215px); }
+td.text, th.text { text-align: left; white-space: normal; min-width: clamp(150px, 18vw, 215px);
+  overflow-wrap: anywhere; }
 dl { display: grid; grid-template-columns: minmax(120px, 210px) minmax(0, 1fr); gap: 5px 16px; margin: 8px 0; }
 dt { color: var(--soft); } dd { margin: 0; }
 code, pre { font: 13.5px/1.5 MONO; } small code { font-size: inherit; }
@@ -87,10 +89,11 @@ _PAPER = """
   * { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
   header, main, footer { max-width: none; padding-left: 0; padding-right: 0; } nav, .skip { display: none; }
   .wide { overflow: visible; } table { font-size: 8.5pt; } th, td { padding: 3px 5px; white-space: normal; }
+  td.text, th.text { min-width: 74px; } td code { overflow-wrap: anywhere; }
   figure table { font-size: 7.5pt; } figure th, figure td { padding: 2px 3px; } td small, th small { font-size: 7.5pt; }
-  h2, h3, summary, caption { break-after: avoid; } figure svg, .card, .answer, .notes li, tr, pre, dd {
+  h2, h3, summary, caption { break-after: avoid; } .plot, h3, .card, .answer, .notes li, tr, pre, dd {
   break-inside: avoid; } thead { display: table-header-group; } h2 { margin-top: 26px; }
-  figure { break-inside: avoid-page; } .charts { grid-template-columns: 1fr 1fr; }
+  .charts { grid-template-columns: 1fr 1fr; }
   details::details-content { content-visibility: visible; display: block; block-size: auto; opacity: 1; }
   summary { list-style: none; color: var(--soft); } }
 """

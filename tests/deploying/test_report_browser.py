@@ -81,7 +81,7 @@ def test_wide_tables_scroll_in_a_box_that_the_keyboard_reaches(browser: Browser,
 def test_words_of_pictures_can_be_read_on_a_phone(browser: Browser, pages: dict[str, str]) -> None:
     browser.open(pages["plain"], width=360)
     heights = browser.evaluate(
-        "[...document.querySelectorAll('figure > svg text')].filter((text) => text.checkVisibility())"
+        "[...document.querySelectorAll('figure svg text')].filter((text) => text.checkVisibility())"
         ".map((text) => { const { a, b } = text.getScreenCTM();"
         "return parseFloat(getComputedStyle(text).fontSize) * Math.hypot(a, b); })"
     )
