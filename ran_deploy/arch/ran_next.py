@@ -10,6 +10,7 @@ There is no CIFAR layout: neither the paper nor the authors have one, and in one
 would be a single channel.
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,20 +28,41 @@ from ran_deploy.errors import UsageError
 class AttentionNextOptions(RanOptions):
     """What can be chosen about an AttentionNeXt."""
 
-    groups: int = 32
-    """Groups of each unit's 3×3 convolution; a narrow network needs fewer."""
+    groups: int | None = None
+    """Groups of each unit's 3×3 convolution; default: 32, or in a narrow network as many as leave them their size."""
 
     def __post_init__(self) -> None:
         """Refuse values that name no network."""
         RanOptions.__post_init__(self)
+        if self.groups is None:
+            return
         if self.groups < 1:
             raise UsageError(f"groups is {self.groups}; expected at least 1.")
-        for base in (256, 512, 1024, 2048):
-            if (channels := self.channels(base)) % (2 * self.groups):
-                raise UsageError(
-                    f"A stage has {channels} channels, half of which do not make {self.groups} groups.",
-                    fix=f"Choose other groups, or another width, such as groups = {max(1, int(32 * self.width))}.",
-                )
+        if rest := [channels for channels in self._middles() if channels % self.groups]:
+            raise UsageError(
+                f"A unit has {rest[0]} channels inside, which do not make {self.groups} groups.",
+                fix=f"Leave out groups, or choose one such as {self._fitting()}.",
+            )
+
+    def cardinality(self) -> int:
+        """Return the number of groups."""
+        return self._fitting() if self.groups is None else self.groups
+
+    def _middles(self) -> tuple[int, ...]:
+        return tuple(self.channels(base) // 2 for base in (256, 512, 1024, 2048))
+
+    def _fitting(self) -> int:
+        common = math.gcd(*self._middles())
+        return max(groups for groups in range(1, 33) if common % groups == 0 and groups <= max(1, 32 * self.width))
+
+
+def style(options: AttentionNextOptions) -> Style:
+    """Return the style of an AttentionNeXt."""
+
+    def unit(channels_in: int, channels_out: int, stride: int) -> nn.Module:
+        return PostActUnit(channels_in, channels_out, stride, middle=channels_out // 2, groups=options.cardinality())
+
+    return Style(unit=unit, mask_head=_mask_head, final=lambda _: nn.Identity())
 
 
 def attention_next(
@@ -53,12 +75,7 @@ def attention_next(
         classes: Number of classes.
         options: Depths, width, groups and variants.
     """
-
-    def unit(channels_in: int, channels_out: int, stride: int) -> nn.Module:
-        return PostActUnit(channels_in, channels_out, stride, middle=channels_out // 2, groups=options.groups)
-
-    style = Style(unit=unit, mask_head=_mask_head, final=lambda _: nn.Identity())
-    return imagenet_layout(modules, classes, options, style)
+    return imagenet_layout(modules, classes, options, style(options))
 
 
 def _mask_head(channels: int) -> nn.Sequential:

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 import torch
 
+from ran_deploy.arch.ran_next import AttentionNextOptions
 from ran_deploy.arch.registry import create_model
 from ran_deploy.errors import UsageError
 from tests.arch import layer_list
 from tests.arch.lively import with_lively_statistics
 
-NARROW = {"width": 0.125, "groups": 4}
+NARROW = {"width": 0.125}
 
 
 @pytest.mark.parametrize(("arch", "modules"), [("attnext56", (1, 1, 1)), ("attnext92", (1, 2, 3))])
@@ -42,8 +43,18 @@ def test_every_parameter_learns() -> None:
 
 
 @pytest.mark.parametrize(
+    ("options", "groups"), [({}, 32), (NARROW, 4), ({"width": 2.0}, 32), ({"width": 0.3}, 2), ({"groups": 8}, 8)]
+)
+def test_groups_keep_their_size_in_a_narrow_network(options: dict[str, Any], groups: int) -> None:
+    assert AttentionNextOptions(**options).cardinality() == groups
+
+
+@pytest.mark.parametrize(
     ("options", "message"),
-    [({"groups": 0}, "groups is 0"), ({"width": 0.125}, "32 channels, half of which do not make 32 groups")],
+    [
+        ({"groups": 0}, "groups is 0"),
+        ({"groups": 32, "width": 0.125}, "16 channels inside, which do not make 32 groups"),
+    ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
