@@ -58,7 +58,8 @@ class HourglassMask(MaskBranch):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the mask M(x)."""
-        return functional.interpolate(self.down(x), scale_factor=4.0, mode="bilinear", align_corners=True).sigmoid()
+        up = functional.interpolate(self.down(x), scale_factor=4.0, mode="bilinear", align_corners=True)
+        return up.sigmoid()
 
 
 class HourglassAttention(Attention):
@@ -79,7 +80,7 @@ class HourglassAttention(Attention):
         fused = trunk + mask * trunk
         if seen is not None:
             seen.append(Attended(before=trunk, mask=mask, after=fused))
-        return fused
+        return fused  # type: ignore[no-any-return]
 
 
 class Reduction(nn.Module):
@@ -147,14 +148,14 @@ class StanfordNetwork(Network):
         if last:
             self.stages.append(Reduction(second, c(256)))
         self.dropout = nn.Dropout(options.dropout)
-        dense = [nn.Linear(channels, c(512)), nn.ReLU(inplace=True)] if hidden else []
-        self.hidden = nn.Sequential(*dense)
+        self.hidden = nn.Sequential(nn.Linear(channels, c(512)), nn.ReLU(inplace=True)) if hidden else nn.Sequential()
         self.classifier = nn.Linear(c(512) if hidden else channels, classes)
         self.size_multiple = 4 if attention else 1
         self.smallest = 15 if last else 7
         initialize(self, "fan_in")
-        for layer in self.hidden[:1]:
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        for layer in self.hidden.modules():
+            if isinstance(layer, nn.Linear):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
 
     def forward(self, images: Tensor, seen: list[Attended] | None = None) -> Tensor:
         """Return the logits; see :meth:`Network.forward`."""

@@ -7,11 +7,12 @@ from torch.nn import functional
 
 from ran_deploy.arch.registry import create_model
 from tests.arch.layer_list import Weights, bn_relu, conv, head, unit
-from tests.arch.test_ran import with_lively_statistics
+from tests.arch.lively import with_lively_statistics
 
 
 def bn(w: Weights, x: Tensor, name: str) -> Tensor:
-    return functional.batch_norm(x, *(w(f"{name}.{key}") for key in ("running_mean", "running_var", "weight", "bias")))
+    mean, var, gamma, beta = (w(f"{name}.{key}") for key in ("running_mean", "running_var", "weight", "bias"))
+    return functional.batch_norm(x, mean, var, gamma, beta)
 
 
 def post_act_unit(w: Weights, x: Tensor, name: str, stride: int) -> Tensor:

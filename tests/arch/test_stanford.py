@@ -10,7 +10,7 @@ from ran_deploy.arch.network import Attended
 from ran_deploy.arch.registry import create_model
 from ran_deploy.errors import UsageError
 from tests.arch.layer_list import Weights, bn_relu, interpolation
-from tests.arch.test_ran import with_lively_statistics
+from tests.arch.lively import with_lively_statistics
 
 NAMES = ("attn-none", "attn-none-extra", "attn-simple", "attn-reduction")
 
