@@ -22,7 +22,9 @@ _LONGEST = 48
 
 
 def profile_command(
-    engine: Annotated[Path, typer.Option("--engine", "--loadEngine", help="The engine: an .onnx or .plan file.")],
+    engine: Annotated[
+        Path, typer.Option("--engine", "--loadEngine", help="The engine: a .safetensors, .onnx or .plan file.")
+    ],
     batch: Annotated[int, typer.Option(help="Images at once.")] = 8,
     iterations: Annotated[int, typer.Option(help="Runs to time kernel by kernel, and as many as a whole.")] = 50,
     by: Annotated[Literal["part", "type", "node"], typer.Option(help="What to list; --json holds all three.")] = "part",

@@ -35,7 +35,7 @@ def profile(
     not account for of the plain run is the runtime's overhead.
 
     Args:
-        engine: An ``.onnx`` file or a plan.
+        engine: A checkpoint, which runs in eager PyTorch, an ``.onnx`` file or a plan.
         batch: Images at once.
         iterations: Runs to time kernel by kernel, and as many as a whole.
         threads: CPU threads; None: as the runtime thinks best.
@@ -57,9 +57,9 @@ def profile(
     environment = read_environment()
     with open_engine(path, threads=threads, trust=trust, runtime=runtime) as session:
         profiler = choose_profiler(path, session, runtime)
-        graph = find_graph(path, session.manifest, batch)
         pool, fed = make_pool(session.contract, (batch,), None)
         buffers = make_buffers(session.contract, pool, batch)
+        graph = find_graph(path, session.manifest, profiler, buffers)
         measured = measure(session, profiler, buffers, iterations=iterations)
         info = session.info
     costs = cost_kernels(measured.median, graph, run_us=measured.run_us, roofline=measured.roofline)
@@ -97,14 +97,9 @@ def profile(
 
 def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
     """Refuse what would fail after the measurement."""
-    if path.suffix == ".safetensors":
-        raise UsageError(
-            f"{path} is a checkpoint; profiles are made of .onnx files and plans.",
-            fix="Export it with: ran-deploy export",
-        )
     if path.suffix == ARCHIVE_SUFFIX:
         raise UsageError(
-            f"{path} is an archive; profiles are made of .onnx files and plans.",
+            f"{path} is an archive; profiles are made of checkpoints, .onnx files and plans.",
             fix="Give the engine that it was packaged from, or take it out: an archive is a ZIP file.",
         )
     if plot is not None:

@@ -49,7 +49,7 @@ def test_options_out_of_range(options: Any) -> None:
     ("engine", "options", "message"),
     [
         ("no.onnx", {}, "does not exist"),
-        ("weights.safetensors", {}, "is a checkpoint"),
+        ("weights.safetensors", {}, "does not exist"),
         ("model.ran", {}, "is an archive"),
         ("model.xyz", {}, "ends in '.xyz'"),
         ("no.onnx", {"trace": Path("trace.txt")}, r"ends in \.json"),
