@@ -109,7 +109,7 @@ def _draw_reliability(axes: "Axes", result: DetailResult) -> None:
         ylim=(0, 100),
     )
     axes.tick_params(labelbottom=False)
-    axes.legend(loc="upper left", fontsize="small", framealpha=0.9, edgecolor="none")
+    axes.legend(loc="lower right", fontsize="small", framealpha=0.95)
     axes.grid(alpha=0.25)
     axes.set_axisbelow(True)
 
