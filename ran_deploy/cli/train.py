@@ -18,7 +18,7 @@ def train_command(
     out: Annotated[Path, typer.Option(help="Folder for the checkpoint, the state, metrics and curves.")],
     dataset: Annotated[str, typer.Option(help="cifar10, cifar100, imagenet, tiny-imagenet or synthetic.")] = "cifar10",
     data: Annotated[Path | None, typer.Option(help="The dataset's folder.")] = None,
-    recipe: Annotated[Path | None, typer.Option(help="A recipe (TOML) (default: the shipped one).")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="A recipe file (TOML), or a shipped one's name.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Override the recipe's epochs.")] = None,
     seed: Annotated[int | None, typer.Option(help="Override the recipe's seed.")] = None,
     images: Annotated[

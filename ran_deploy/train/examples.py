@@ -63,5 +63,5 @@ def choose_examples(dataset: Dataset, recipe: Recipe, images: int | None = None)
     if recipe.label_noise:
         targets = noisy_targets(targets, len(dataset.labels), recipe.label_noise, recipe.seed)
         noise = describe_noise(dataset.targets[rest], targets[rest])
-        identity["label_noise"] = asdict(noise)
+        identity["wrong_labels"] = asdict(noise)
     return Examples(dataset=dataset, train=rest, validation=validation, targets=targets, noise=noise, identity=identity)

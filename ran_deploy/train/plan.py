@@ -32,7 +32,7 @@ def make_plan(
     """Return the recipe with what overrides it, and the file that it is from, if it is from one.
 
     Args:
-        recipe: A recipe file, or the recipe itself.
+        recipe: A recipe file, the name of one in ``models/`` such as "paper_cifar", or the recipe itself.
         info: The dataset to train on.
         epochs: Overrides the recipe's number of epochs.
         seed: Overrides the recipe's seed.
@@ -43,6 +43,7 @@ def make_plan(
     """
     parents: tuple[Parent, ...] = ()
     if isinstance(recipe, Path):
+        recipe = _shipped(recipe)
         parents = (Parent(role="recipe", name=recipe.name, sha256=sha256_file(recipe)),)
         recipe = read_toml(Recipe, recipe)
     plan = replace(
@@ -53,6 +54,13 @@ def make_plan(
     )
     _check_sizes(plan, info)
     return plan, parents
+
+
+def _shipped(recipe: Path) -> Path:
+    """Return the recipe of that name in ``models/``, where a bare name is given that is no file here."""
+    shipped = models_folder() / f"{recipe.name}.toml"
+    bare = not recipe.exists() and recipe == Path(recipe.name)
+    return shipped if bare and shipped.is_file() else recipe
 
 
 def _check_sizes(recipe: Recipe, info: DatasetInfo) -> None:

@@ -71,7 +71,8 @@ def train_network(
         dataset: A dataset of the catalog.
         data: Its folder; None for ``synthetic``.
         out: Folder for the checkpoint, ``state.safetensors``, ``metrics.jsonl`` and ``curves.png``.
-        recipe: A recipe file, or the recipe itself; the shipped one for this network and dataset by default.
+        recipe: A recipe file or a shipped recipe's name, or the recipe itself; by default the shipped one for this
+            network and dataset.
         epochs: Overrides the recipe's number of epochs.
         seed: Overrides the recipe's seed.
         images: Learn from so many images of the training split, the same number of each class, chosen by the seed;

@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-from ran_deploy.arch.tensor_file import save_tensors
+from ran_deploy.arch.tensor_file import check_tensors, save_tensors
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import atomic_path
 from ran_deploy.train.recipe import Recipe
@@ -66,7 +66,7 @@ class RunState:
             "scaler": json.dumps(self.scaler.state_dict()),
         }
         with atomic_path(path) as temporary:
-            save_tensors(temporary, tensors, metadata)
+            save_tensors(temporary, tensors, metadata, seal=True)
 
     def restore(self, data: bytes, path: Path) -> None:
         """Restore what :meth:`save` wrote.
@@ -77,10 +77,10 @@ class RunState:
 
         Raises:
             UsageError: The run was started with another arch, dataset, option or recipe.
-            IntegrityError: The file is truncated or not such a state.
+            IntegrityError: The file is truncated, changed or not such a state.
         """
         try:
-            metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]
+            metadata = check_tensors(data, str(path), known=("identity", "counters", "scaler"))
             stored = json.loads(metadata["identity"])
             # A recipe of an earlier version lacks the fields that came later, which it had at their defaults.
             stored["recipe"] = {**asdict(Recipe()), **stored["recipe"]}

@@ -7,7 +7,6 @@ from torch import nn
 from ran_deploy.arch.registry import create_model
 from ran_deploy.train.optim import make_optimizer, update_average
 from ran_deploy.train.recipe import Recipe
-from ran_deploy.train.schedule import learning_rate
 
 
 def test_no_decay_on_normalization_and_biases() -> None:
@@ -21,19 +20,19 @@ def test_no_decay_on_normalization_and_biases() -> None:
     assert decayed["nesterov"]
 
 
-def test_warm_up_then_cosine_to_zero() -> None:
-    recipe = Recipe(epochs=10, lr=0.4, warmup_epochs=2)
-    rates = [learning_rate(recipe, step, 100) for step in range(1000)]
-    assert rates[0] == pytest.approx(0.4 / 201)
-    assert rates[:200] == sorted(rates[:200])
-    assert max(rates) == rates[200] == 0.4
-    assert rates[200:] == sorted(rates[200:], reverse=True)
-    assert rates[600] == pytest.approx(0.2)
-    assert rates[-1] < 1e-5
-
-
-def test_warm_up_never_takes_more_than_half() -> None:
-    assert learning_rate(Recipe(epochs=1, lr=1.0, warmup_epochs=5), 50, 100) == 1.0
+def test_adam_decays_weights_apart_from_the_gradient() -> None:
+    model = nn.Linear(2, 1)
+    model.weight.data.fill_(1.0)
+    model.bias.data.fill_(1.0)
+    recipe = Recipe(optimizer="adam", lr=0.1, weight_decay=0.5, momentum=0.8)
+    optimizer = make_optimizer(model, recipe)
+    assert optimizer.param_groups[0]["betas"] == (0.8, 0.999)
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 1e-3)
+    optimizer.step()
+    # Adam's first step is lr whatever the size of the gradient; the decay is lr * weight_decay of the weight.
+    assert model.weight.tolist()[0] == pytest.approx([1 - 0.1 * 0.5 - 0.1] * 2, abs=1e-5)
+    assert model.bias.item() == pytest.approx(1 - 0.1, abs=1e-5)
 
 
 def test_average_moves_and_counters_are_copied() -> None:

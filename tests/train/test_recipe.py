@@ -11,6 +11,9 @@ from ran_deploy.train.recipe import Recipe
 def test_shipped_recipes_are_valid() -> None:
     recipes = sorted(models_folder().glob("*.toml"))
     assert {"att56_cifar10.toml", "att92_cifar10.toml", "default.toml"} <= {path.name for path in recipes}
+    assert {"paper_cifar.toml", "modern_cifar.toml", "imagenet.toml", "tiny-imagenet.toml"} <= {
+        path.name for path in recipes
+    }
     for path in recipes:
         assert read_toml(Recipe, path).epochs >= 1
 

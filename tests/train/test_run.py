@@ -79,10 +79,13 @@ def test_a_recipe_in_memory_and_a_part_of_the_images(tmp_path: Path) -> None:
             out=tmp_path / folder,
             recipe=plan,
             images=images,
+            label_noise=0.5 if images else None,
             resume=resume,
             options=SMALL,
+            tensorboard=images is not None,
         )
         assert not result.manifest.parents
+        assert (result.checkpoint.parent / "tensorboard").is_dir() == (images is not None)
         return result.manifest.training
 
     part, whole = train("part", 20), train("whole", None)
@@ -91,6 +94,13 @@ def test_a_recipe_in_memory_and_a_part_of_the_images(tmp_path: Path) -> None:
     assert (part["images"], part["steps"]) == (20, 2)
     assert (whole["images"], whole["steps"]) == (50, 6)
     assert isinstance(part["recipe"], dict)
+    assert part["recipe"]["label_noise"] == 0.5
+    noise = part["label_noise"]
+    assert isinstance(noise, dict)
+    assert noise["count"] == 20
+    assert 0 < noise["changed"] < 20
+    assert len(noise["sha256"]) == 64
+    assert "label_noise" not in whole
     assert part["recipe"]["batch"] == 8
     with pytest.raises(UsageError, match="subset = 20; now it is 24"):
         train("part", 24, resume=True)
