@@ -115,6 +115,13 @@ PROBES: dict[str, Callable[[], Facts]] = {
     "cuda.bindings": lambda: _plain("cuda.bindings.driver", "cuda-bindings"),
     "cuda.core": lambda: _plain("cuda.core", "cuda-core"),
     "pycuda": _pycuda,
+    "starlette": lambda: _plain("starlette", "starlette"),
+    "uvicorn": lambda: _plain("uvicorn", "uvicorn"),
+    "grpc": lambda: _plain("grpc", "grpcio"),
+    "tritonclient": lambda: _plain("tritonclient", "tritonclient"),
+    "prometheus_client": lambda: _plain("prometheus_client", "prometheus-client"),
+    "pyarrow": lambda: _plain("pyarrow", "pyarrow"),
+    "ray": lambda: _plain("ray", "ray"),
     "modelopt": lambda: _plain("modelopt.onnx.quantization", "nvidia-modelopt"),
     "driver": _driver,
 }

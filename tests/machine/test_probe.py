@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from ran_deploy.machine.child import PROBES
+from ran_deploy.machine.packages import KNOWN
 from ran_deploy.machine.probe import probe, probe_all
 
 
@@ -76,3 +78,7 @@ def test_several_at_once_and_the_driver(fake: Path) -> None:
     driver = found["driver"]
     assert (driver.state == "ok") is ("capability" in driver.facts)  # with and without a GPU
     assert bool(driver.reason) is (driver.state != "ok")
+
+
+def test_every_package_that_is_known_has_its_probe() -> None:
+    assert {known.module for known in KNOWN} == set(PROBES) - {"driver"}
