@@ -147,8 +147,8 @@ def _parity(shown: list[Shown]) -> Html:
 
 def _figure(found: dict[str, Any], name: str, form: str) -> str:
     value = found.get(name)
-    return format(value, form) if isinstance(value, int | float) else "unknown"
+    return format(value, form) if isinstance(value, int | float) else "–"
 
 
 def _share(value: object) -> str:
-    return f"{100 * value:.2f}%" if isinstance(value, int | float) else "unknown"
+    return f"{100 * value:.2f}%" if isinstance(value, int | float) else "–"
