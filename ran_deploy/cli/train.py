@@ -1,12 +1,14 @@
 """``ran-deploy train``: from a recipe and images to a checkpoint."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ran_deploy.cli import model_options as given
-from ran_deploy.cli.output import JsonFlag, emit
+from ran_deploy.cli.output import JsonFlag, emit, note
+from ran_deploy.errors import RanDeployError
 from ran_deploy.optional import require
 from ran_deploy.progress import duration
 
@@ -41,21 +43,30 @@ def train_command(
     require("torch", "ran-deploy train")
     from ran_deploy.train.run import train_network
 
-    result = train_network(
-        arch,
-        dataset=dataset,
-        data=data,
-        out=out,
-        recipe=recipe,
-        epochs=epochs,
-        seed=seed,
-        images=images,
-        label_noise=label_noise,
-        options=given.network_options(option),
-        resume=resume,
-        init=init,
-        tensorboard=tensorboard,
-    )
+    process = int(os.environ.get("RANK", "0"))  # set by torchrun; the first one alone speaks on stdout
+    try:
+        result = train_network(
+            arch,
+            dataset=dataset,
+            data=data,
+            out=out,
+            recipe=recipe,
+            epochs=epochs,
+            seed=seed,
+            images=images,
+            label_noise=label_noise,
+            options=given.network_options(option),
+            resume=resume,
+            init=init,
+            tensorboard=tensorboard,
+        )
+    except RanDeployError as error:
+        if process == 0:
+            raise
+        note(f"process {process}: {error.message}")
+        raise typer.Exit(error.exit_code) from error
+    if process:
+        return
     last = result.last
     lines = [f"{result.checkpoint}  {result.epochs} epochs in {duration(result.elapsed_s)}"]
     if last.val_top1 is not None:

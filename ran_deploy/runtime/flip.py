@@ -14,7 +14,7 @@ from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.evaluate import EvalResult, Tally, sample_count, spread_indices
 from ran_deploy.runtime.open import Runtime, open_engine
 from ran_deploy.runtime.paired import Classes, Flags, PairedAccuracy, compare_predictions
-from ran_deploy.runtime.session import Session
+from ran_deploy.runtime.session import Logits, Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,15 +98,16 @@ def flip_session(session: Session, dataset: Dataset, *, batch: int = 64, limit: 
             images = dataset.batch(indices)
             plain = tallies[0].logits(images)
             mirrored = tallies[1].logits(np.ascontiguousarray(images[:, :, ::-1]))
-            for place, logits in enumerate((plain, (plain + mirrored) / 2)):
-                likeliest, hits = tallies[place].count(logits, indices)
-                classes[place].append(likeliest)
-                correct[place].append(hits)
+            both: Logits = (plain + mirrored) / 2
+            for tally, logits, found, right in zip(tallies, (plain, both), classes, correct, strict=True):
+                likeliest, hits = tally.count(logits, indices)
+                found.append(likeliest)
+                right.append(hits)
             progress.advance(len(indices))
     paired = compare_predictions(
         np.concatenate(correct[0]), np.concatenate(correct[1]), np.concatenate(classes[0]), np.concatenate(classes[1])
     )
-    whole, both = (tally.result() for tally in tallies)
+    whole, mean = (tally.result() for tally in tallies)
     fields = {field.name: getattr(whole, field.name) for field in dataclasses.fields(whole)}
-    flip = Flip(top1=both.top1, top5=both.top5, top1_ci95=both.top1_ci95, paired=paired)
+    flip = Flip(top1=mean.top1, top5=mean.top5, top1_ci95=mean.top1_ci95, paired=paired)
     return FlipResult(**fields, flip=flip)

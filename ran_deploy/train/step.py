@@ -3,6 +3,7 @@
 import contextlib
 import inspect
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,12 +16,9 @@ from ran_deploy.train.inputs import Part
 from ran_deploy.train.recipe import Recipe
 from ran_deploy.train.sync_norm import synchronize
 
-_BROADCAST = next(
-    name
-    for name in ("forward_sync_buffers", "broadcast_buffers")
-    if name in inspect.signature(DistributedDataParallel.__init__).parameters
-)
-"""The newer name of DistributedDataParallel's option, or the older one, which newer versions warn of."""
+_NEWER = "forward_sync_buffers" in inspect.signature(DistributedDataParallel.__init__).parameters
+_NO_BROADCAST: dict[str, Any] = {"forward_sync_buffers" if _NEWER else "broadcast_buffers": False}
+"""DistributedDataParallel's option by its newer name, or by the older one, which newer versions warn of."""
 
 
 class Stepper:
@@ -53,7 +51,7 @@ class Stepper:
         if group.size > 1:
             synchronize(model, group)
             # Running statistics need no broadcast: every process computes them from the same exchange.
-            self._together = DistributedDataParallel(model, **{_BROADCAST: False})
+            self._together = DistributedDataParallel(model, **_NO_BROADCAST)
         self._forward: Callable[[Tensor], Tensor] = self._together or model
         if use_compile(recipe, self._device, group):
             self._forward = torch.compile(model)
