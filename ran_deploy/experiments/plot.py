@@ -39,7 +39,7 @@ def plot_curves(result: ExperimentResult, out: Path) -> None:
     for axes in (losses, accuracies):
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xticks(range(1, epochs + 1, max(1, round(epochs / 6))))
     losses.set_xlim(min(0.9, epochs - 0.5), epochs + 0.1)
     # Room for the names at the ends of the lines.
     room = 0.034 * max(len(network.label) for network in result.networks)

@@ -48,15 +48,16 @@ def ordering_rows(result: ExperimentResult) -> list[tuple[str, ...]]:
 
 
 def summary(result: ExperimentResult) -> str:
-    """Return one sentence on how many of the published orderings held."""
+    """Return one sentence on how many of the published orderings held, claiming no more than the seeds allow."""
     counts = {
         verdict: sum(ordering.verdict == verdict for ordering in result.orderings)
         for verdict in ("held", "did not hold", "undecided")
     }
-    total = len(result.orderings)
+    scope = ", between the trained weights of one seed" if result.plan.asked.seeds == 1 else ""
+    undecided = f"{counts['undecided']} {'is' if counts['undecided'] == 1 else 'are'} undecided"
     return (
-        f"Of {total} published orderings {counts['held']} held, {counts['did not hold']} did not hold, and "
-        f"{counts['undecided']} {'is' if counts['undecided'] == 1 else 'are'} undecided at this budget."
+        f"Of {counted(len(result.orderings), 'published ordering')} {counts['held']} held, "
+        f"{counts['did not hold']} did not hold, and {undecided} at this budget{scope}."
     )
 
 

@@ -102,7 +102,10 @@ def test_orderings() -> None:
         ("Beta above Alpha", "+2.50", "-0.20", "-2.10 to +1.70", "0.900", "undecided"),
         ("Beta above Gamma", "+20.50", "-4.20", "-6.00 to -2.40", "< 0.001", "did not hold"),
     ]
-    assert summary(RESULT) == ("Of 2 published orderings 0 held, 1 did not hold, and 1 is undecided at this budget.")
+    found = "Of 2 published orderings 0 held, 1 did not hold, and 1 is undecided at this budget"
+    assert summary(RESULT) == f"{found}, between the trained weights of one seed."
+    three = replace(RESULT, plan=replace(PLAN, asked=replace(PLAN.asked, seeds=3)))
+    assert summary(three) == f"{found}."
 
 
 def test_the_markdown_says_where_the_figures_are_from_and_that_budgets_differ() -> None:
