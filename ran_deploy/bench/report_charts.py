@@ -116,16 +116,16 @@ def _against_batch(
         value, limits = pick(entry)
         between = f"{write(limits[0])} to {write(limits[1])}" if limits else ""
         rows.append([cell(str(entry.batch)), cell(entry.boundary), cell(write(value), between)])
-    key = ", ".join(f"{_NAMES[boundary]}: {boundary}" for boundary in boundaries) if len(boundaries) > 1 else ""
+    key = f"{', '.join(f'{one} {_NAMES[one]}' for one in boundaries)}." if len(boundaries) > 1 else ""
     return Picture(
         title=title,
         svg=chart.svg(),
         data=table(title, ["batch", "boundary", f"{label}, 95% interval"], rows, align=("", "left")),
-        caption=f"{key}. Bars: 95% intervals." if key else "Bars: 95% intervals.",
+        caption=f"Bars: 95% intervals. {key}".rstrip(),
     )
 
 
-_NAMES = {"engine": "Blue circles", "end-to-end": "Orange squares", "device": "Green diamonds"}
+_NAMES = {"engine": "blue circles", "end-to-end": "orange squares", "device": "green diamonds"}
 
 
 def _line(chart: Chart, points: list[tuple[int, float, tuple[float, float] | None]], boundary: str, place: int) -> None:

@@ -10,7 +10,7 @@ from ran_deploy.report.marks import Shape, marker
 from ran_deploy.report.palette import BLUE, SOFT
 
 _WIDTH = 440
-_LEFT, _RIGHT, _TOP, _BOTTOM = 54, 16, 14, 44
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 14, 44
 _LINE = 15
 """Pixels from one row of words to the next."""
 
