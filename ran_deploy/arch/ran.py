@@ -18,7 +18,7 @@ from ran_deploy.arch.style import Style
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attention452Options(RanOptions):
-    """Attention-452 is Attention-236 with p = 2, t = 4 and r = 3, 8.6M parameters by the paper (table 5).
+    """Attention-452 is Attention-236 with p = 2, t = 4 and r = 3, 8.6M parameters by the paper (section 4.1).
 
     How r counts is not written down there. With 2r units at the bottom of a mask and r on each level up, as r = 1 in
     the published files can be read, the network has 10.18M parameters; with r on the levels down only, r + 1 at the
@@ -32,7 +32,8 @@ class Attention452Options(RanOptions):
     r: int = 3
     """Units between adjacent pooling layers of the mask branch."""
     mask_units: MaskUnits = "downward"
-    """Where r counts: see above."""
+    """Where r counts: on each level down and up, and twice at the bottom; or on the levels down only, with r + 1 units
+    at the bottom and one on each level up."""
 
 
 def mask_head(channels: int) -> nn.Sequential:

@@ -41,7 +41,7 @@ def conv(w: Weights, x: Tensor, name: str, stride: int = 1) -> Tensor:
     per_group = weight.shape[1]
     parts = [
         functional.conv2d(part, kernel, stride=stride, padding=(weight.shape[-1] - 1) // 2)
-        for part, kernel in zip(x.split(per_group, 1), weight.chunk(x.shape[1] // per_group), strict=True)
+        for part, kernel in zip(torch.split(x, per_group, 1), weight.chunk(x.shape[1] // per_group), strict=True)
     ]
     return torch.cat(parts, 1)
 

@@ -1,6 +1,7 @@
 """What ``archs --arch NAME`` says about a network's options."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -34,4 +35,5 @@ def test_an_unknown_network_gets_the_nearest() -> None:
 def test_the_words_name_values_that_the_network_takes() -> None:
     for option in describe_options("att56"):
         for choice in option.choices:
-            create_model("att56", width=0.125, **{option.name: choice})
+            chosen: dict[str, Any] = {option.name: choice}
+            create_model("att56", width=0.125, **chosen)

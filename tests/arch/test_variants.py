@@ -56,9 +56,9 @@ def test_every_parameter_learns(kind: AttentionType, mask: str) -> None:
 def test_attention_types_are_those_of_the_paper_and_so_are_their_gradients(ours: Any, reference: Any) -> None:
     x = torch.randn(2, 5, 6, 4, dtype=torch.float64, requires_grad=True)
     weights = torch.randn(2, 5, 6, 4, dtype=torch.float64)
-    gradients = [torch.autograd.grad((function(x) * weights).sum(), x)[0] for function in (ours, reference)]
+    mine, theirs = (torch.autograd.grad((function(x) * weights).sum(), x)[0] for function in (ours, reference))
     assert torch.allclose(ours(x), reference(x), rtol=1e-12)
-    assert torch.allclose(*gradients, rtol=1e-9, atol=1e-12)
+    assert torch.allclose(mine, theirs, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("function", [channel, spatial])
