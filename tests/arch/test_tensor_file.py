@@ -10,7 +10,8 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 
-from ran_deploy.arch.tensor_file import save_tensors
+from ran_deploy.arch.tensor_file import check_tensors, save_tensors
+from ran_deploy.errors import IntegrityError
 
 TENSORS = {
     "b": torch.arange(6, dtype=torch.float32).reshape(2, 3).T,
@@ -45,3 +46,27 @@ def test_every_process_writes_the_same_bytes(order: dict[str, str], tmp_path: Pa
     subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=root, check=True)
     digests = {hashlib.sha256((tmp_path / str(number)).read_bytes()).hexdigest() for number in range(8)}
     assert digests == {hashlib.sha256(path.read_bytes()).hexdigest()}
+
+
+def test_a_sealed_file_shows_every_change(tmp_path: Path) -> None:
+    path = tmp_path / "sealed.safetensors"
+    save_tensors(path, TENSORS, METADATA, seal=True)
+    content = path.read_bytes()
+    assert check_tensors(content, "it", known=METADATA).items() > METADATA.items()
+    for place in range(len(content)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << place % 8
+        try:
+            assert check_tensors(bytes(damaged), "it", known=METADATA) == check_tensors(content, "it", known=METADATA)
+        except (IntegrityError, ValueError):
+            continue
+        assert chr(content[place]) == " ", "padding of the header is all that may change"
+    for length in range(len(content)):
+        with pytest.raises((IntegrityError, ValueError)):
+            check_tensors(content[:length], "it", known=METADATA)
+
+
+def test_a_file_without_a_seal_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "plain.safetensors"
+    save_tensors(path, TENSORS, METADATA)
+    assert check_tensors(path.read_bytes(), "it", known=METADATA) == METADATA
