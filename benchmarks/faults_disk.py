@@ -1,8 +1,8 @@
 """A full disk, a folder without write permission, clocks that jump, and two processes on one output.
 
-See benchmarks/README.md. Needs to mount a tmpfs, which is root's to do; as another user it says so and leaves those parts
-out. Wrong is: an exit code other than 2 for a disk that cannot be written, half a file, an earlier artefact that is
-lost, a second run that fails once there is room.
+See benchmarks/README.md. Needs to mount a tmpfs, which is for root; for another user those parts are left out. Wrong
+is: an exit code other than 2 for a disk that cannot be written, half a file, an earlier artefact that is lost, a second
+run that fails once there is room.
 """
 
 import argparse
