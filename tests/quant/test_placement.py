@@ -1,7 +1,9 @@
 """Where Q/DQ go in an Attention-56: every rule, on every node of its kind."""
 
+import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from ran_deploy.errors import UsageError
 from ran_deploy.quant.placement import Placement, PlacementOptions, place
@@ -96,3 +98,32 @@ def test_a_kept_node_reads_floats(network: onnx.ModelProto, placement: Placement
 def test_an_unknown_node_to_keep_is_named(network: onnx.ModelProto) -> None:
     with pytest.raises(UsageError, match="no node named nothing"):
         place(network, PlacementOptions(keep=frozenset({"nothing"})))
+
+
+def test_shapes_and_constants_are_no_activations() -> None:
+    """A ViT's: a class token that is concatenated, and a Reshape whose shape is concatenated from the batch."""
+    tensors = {
+        "token": np.ones((1, 1, 8), np.float32),
+        "rest": np.array([3, 8], np.int64),
+        "w": np.ones((8, 8), np.float32),
+        "head": np.ones((8, 8), np.float32),
+    }
+    nodes = [
+        helper.make_node("Concat", ["token", "x"], ["tokens"], name="prepend", axis=1),
+        helper.make_node("MatMul", ["tokens", "w"], ["mixed"], name="mix"),
+        helper.make_node("Shape", ["x"], ["count"], name="shape", start=0, end=1),
+        helper.make_node("Concat", ["count", "rest"], ["sides"], name="sides", axis=0),
+        helper.make_node("Reshape", ["mixed", "sides"], ["same"], name="reshape"),
+        helper.make_node("MatMul", ["same", "w"], ["again"], name="remix"),
+        helper.make_node("MatMul", ["again", "head"], ["y"], name="classify"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tokens",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3, 8])],
+        [numpy_helper.from_array(value, name) for name, value in tensors.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model, full_check=True)
+    assert set(place(prepare(model)).readers) == {"x", "tokens", "same"}
