@@ -76,6 +76,19 @@ def held_out(images: int, classes: int) -> int:
     return max(1, round(min(_HELD_OUT_MOST, images * _HELD_OUT)) // classes) * classes
 
 
+def check_images(images: int, sizes: Sizes) -> None:
+    """Check training images that were given by hand.
+
+    Raises:
+        UsageError: They are less than one batch, or there are not so many beside those that are held out.
+    """
+    most = sizes.train - held_out(images, sizes.classes)
+    if not sizes.batch <= images <= most:
+        raise UsageError(
+            f"--images is {images}; expected {sizes.batch} (one batch) to {most} (all but those held out for curves)."
+        )
+
+
 def choose_work(
     budget_s: float,
     speeds: Sequence[Speed],

@@ -74,9 +74,11 @@ def kept_plan(out: Path, asked: Asked, experiment: Experiment, data_sha256: str)
         IntegrityError: It was edited, or is damaged.
     """
     path = plan_path(out)
+    if out.exists() and not out.is_dir():
+        raise UsageError(f"{out} is a file; expected a folder.", fix="Choose another one with --out.")
     if not path.exists():
         # Hidden files may be the temporary ones of a run that was killed.
-        if out.exists() and (not out.is_dir() or any(not each.name.startswith(".") for each in out.iterdir())):
+        if out.exists() and any(not each.name.startswith(".") for each in out.iterdir()):
             raise UsageError(
                 f"{out} holds other files and no plan.json.", fix="Choose a new or empty folder with --out."
             )

@@ -5,7 +5,16 @@ import time
 from collections.abc import Callable
 
 from ran_deploy.bench.environment import read_environment
-from ran_deploy.experiments.budget import Sizes, Speed, Work, choose_work, expected_s, held_out, parse_budget
+from ran_deploy.experiments.budget import (
+    Sizes,
+    Speed,
+    Work,
+    check_images,
+    choose_work,
+    expected_s,
+    held_out,
+    parse_budget,
+)
 from ran_deploy.experiments.definitions import Contender, Experiment
 from ran_deploy.experiments.plan import Asked, Plan, recipe_of
 from ran_deploy.experiments.probe import measure_speed
@@ -32,11 +41,13 @@ def make_plan(
         clock: Seconds since any moment.
 
     Raises:
-        UsageError: The budget is too short, or not a time.
+        UsageError: The budget is too short, or not a time; or there are not so many images.
     """
     sizes = Sizes(
         train=len(data.train), test=len(data.test), classes=len(data.test.labels), batch=experiment.recipe.batch
     )
+    if asked.images is not None:
+        check_images(asked.images, sizes)
     speeds: dict[str, Speed] = {}
     if asked.budget is None:
         assert asked.images is not None  # noqa: S101  # run_experiment sees to it

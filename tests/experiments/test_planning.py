@@ -65,6 +65,14 @@ def test_a_plan_by_hand_measures_nothing() -> None:
     assert plan.expected_s is None
 
 
+@pytest.mark.parametrize("images", [9, 1900])
+@pytest.mark.parametrize("budget", [None, "2m"])
+def test_images_that_there_are_not_are_refused_before_anything_is_measured(images: int, budget: str | None) -> None:
+    asked = Asked(experiment="small", budget=budget, images=images, epochs=None if budget else 1)
+    with pytest.raises(UsageError, match=rf"--images is {images}; expected 10 \(one batch\)"):
+        make_plan(SMALL, asked, DATA, measure=lambda *_: pytest.fail("measured"))
+
+
 def test_a_plan_is_kept_as_it_is(tmp_path: Path) -> None:
     plan = plan_after(10)
     write_plan(tmp_path, plan)

@@ -198,6 +198,12 @@ def test_a_folder_with_other_files_is_refused(small: Experiment, tmp_path: Path)
         start(tmp_path)
 
 
+def test_a_file_in_the_place_of_the_folder_is_refused(small: Experiment, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(UsageError, match="is a file; expected a folder"):
+        start(tmp_path / "out")
+
+
 def test_a_budget_decides_nothing_beside_images_and_epochs(small: Experiment, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="leave nothing"):
         start(tmp_path / "out", budget="5m")
