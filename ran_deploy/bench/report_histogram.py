@@ -14,13 +14,14 @@ COLOURS = {"engine": BLUE, "end-to-end": ORANGE, "device": GREEN}
 """Of the timed boundaries."""
 
 
-def histogram(title: str, result: BatchResult, bins: Histogram) -> Picture:
+def histogram(title: str, result: BatchResult, bins: Histogram, colour: str | None = None) -> Picture:
     """Draw how many runs had which latency; those far beyond the others are in the last bar.
 
     Args:
         title: Names the engine or the batch size.
         result: The statistics, whose percentiles are marked.
         bins: The counts.
+        colour: Of the bars; None: the boundary's.
     """
     low, high = bins.low_ms, bins.high_ms
     tail = f" (last bar: {bins.beyond:,} slower, up to {result.max_ms:.4g})" if bins.beyond else ""
@@ -35,7 +36,7 @@ def histogram(title: str, result: BatchResult, bins: Histogram) -> Picture:
     for place, count in enumerate(bins.counts):
         if count:
             left = low + place * bins.bin_ms
-            chart.bar(left, left + bins.bin_ms, count, COLOURS[result.boundary])
+            chart.bar(left, left + bins.bin_ms, count, colour or COLOURS[result.boundary])
     rules = [(result.p50_ms, f"p50 {result.p50_ms:.4g}", INK)]
     rules += [
         (estimate.ms, f"p{estimate.percent:g} {estimate.ms:.4g}", INK)

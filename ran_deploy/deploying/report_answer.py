@@ -29,14 +29,7 @@ def figures(shown: list[Shown], result: DeployResult) -> Html:
     variant = chosen.variant
     entries = [("precision", TYPE_NAMES[variant.precision], f"in {variant.runtime}")]
     entries += _accuracy(variant)
-    for entry in {0: chosen.batches[0], 1: chosen.batches[-1]}.values() if chosen.batches else ():
-        limits = f"95%: {interval(entry.p50_ci95_ms)}" if entry.p50_ci95_ms else counted(entry.samples, "run")
-        if entry.batch == 1 or len(chosen.batches) == 1:
-            entries.append((f"median, batch {entry.batch}", f"{ms(entry.p50_ms)} ms", limits))
-        else:
-            speeds = entry.images_per_s_ci95
-            between = f"95%: {rate(speeds[0])} to {rate(speeds[1])}" if speeds else counted(entry.samples, "run")
-            entries.append((f"images/s, batch {entry.batch}", rate(entry.images_per_s), between))
+    entries += _speed(chosen)
     if variant.slo is not None:
         held = "held" if variant.slo.held else "not held"
         judged = f"p{variant.slo.percentile:g} {ms(variant.slo.measured_ms)} ms at batch {variant.slo.batch}"
@@ -44,6 +37,22 @@ def figures(shown: list[Shown], result: DeployResult) -> Html:
     if variant.engine is not None:
         entries.append(("file", size(variant.engine.size_bytes), shorten(variant.engine.name, 40)))
     return cards(entries)
+
+
+def _speed(chosen: Shown) -> list[tuple[str, str, str]]:
+    """Return latency and throughput: as measured in turn with the other engines, else alone."""
+    if chosen.point is not None:
+        latency, large = chosen.point.latency, chosen.point.throughput
+        return [
+            ("median, batch 1", f"{ms(latency.p50_ms)} ms", f"{counted(latency.runs, 'run')}, in turn with the others"),
+            (f"images/s, batch {large.batch}", rate(large.images_per_s), "in turn with the others"),
+        ]
+    entries = []
+    for entry in dict.fromkeys((chosen.batches[0], chosen.batches[-1])) if chosen.batches else ():
+        limits = f"95%: {interval(entry.p50_ci95_ms)}" if entry.p50_ci95_ms else counted(entry.samples, "run")
+        entries.append((f"median, batch {entry.batch}", f"{ms(entry.p50_ms)} ms", limits))
+        entries.append((f"images/s, batch {entry.batch}", rate(entry.images_per_s), counted(entry.samples, "run")))
+    return entries
 
 
 def _accuracy(variant: Variant) -> list[tuple[str, str, str]]:

@@ -109,6 +109,6 @@ def _histograms(measured: list[Shown]) -> dict[int, list[Picture]]:
                 title = f"{one.label}, batch {samples.batch}"
                 if len({boundary for _, boundary in entries}) > 1:
                     title += f", {samples.boundary}"
-                picture = histogram(title, entry, make_histogram(samples.latencies_ms))
+                picture = histogram(title, entry, make_histogram(samples.latencies_ms), one.colour)
                 found.setdefault(samples.batch, []).append(picture)
     return dict(sorted(found.items()))

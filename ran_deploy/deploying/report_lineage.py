@@ -40,12 +40,13 @@ def lineage_section(shown: list[Shown], result: DeployResult) -> Html:
     """Return the files as a tree from the source on, all hashes in full, and the calibration."""
     if not result.lineage:
         return paragraph("No file was made.")
-    rows = [[cell(link.name), cell(_KINDS.get(link.kind, link.kind)), code(link.sha256)] for link in result.lineage]
+    links = _with_source(result)
+    rows = [[cell(link.name), cell(_KINDS.get(link.kind, link.kind)), code(link.sha256)] for link in links]
     title = "All hashes in full"
     return join(
         [
             paragraph("Each file below what it was made from; the first letters of its sha256 beside it.", kind="soft"),
-            _tree(result),
+            _tree(links),
             folded(title, table(title, ["file", "kind", "sha256"], rows, align=("text", "left", "left"))),
             _parity(result),
             _calibration(shown),
@@ -53,11 +54,20 @@ def lineage_section(shown: list[Shown], result: DeployResult) -> Html:
     )
 
 
-def _tree(result: DeployResult) -> Html:
-    known = {link.sha256 for link in result.lineage}
+def _with_source(result: DeployResult) -> list[Link]:
+    """Return the lineage with the file that was deployed at its head, where that is a file."""
+    source, links = result.source, list(result.lineage)
+    if source.sha256 and source.sha256 not in {link.sha256 for link in links}:
+        kind = "checkpoint" if source.kind == "arch" else "onnx"
+        links.insert(0, Link(name=source.name, kind=kind, sha256=source.sha256, size_bytes=0, parents=()))
+    return links
+
+
+def _tree(links: list[Link]) -> Html:
+    known = {link.sha256 for link in links}
     children: dict[str, list[Link]] = {}
     roots: list[Link] = []
-    for link in result.lineage:
+    for link in links:
         above = next((parent.sha256 for parent in link.parents if parent.sha256 in known), None)
         if above is None or above == link.sha256:
             roots.append(link)
@@ -71,10 +81,8 @@ def _branch(link: Link, children: dict[str, list[Link]]) -> Html:
     inside = element("ul", Html("".join(_branch(one, children) for one in below))) if below else NOTHING
     others = [parent for parent in link.parents if parent.role in ("calibration", "recipe")]
     also = "".join(f" <small>with {text(one.role)} {text(one.name)} {digest(one.sha256)}</small>" for one in others)
-    facts_of = f"{_KINDS.get(link.kind, link.kind)}, {size(link.size_bytes)}"
-    return Html(
-        f"<li><b>{text(link.name)}</b> <small>{text(facts_of)}</small> {digest(link.sha256)}{also}{inside}</li>"
-    )
+    kind = text(_KINDS.get(link.kind, link.kind) + (f", {size(link.size_bytes)}" if link.size_bytes else ""))
+    return Html(f"<li><b>{text(link.name)}</b> <small>{kind}</small> {digest(link.sha256)}{also}{inside}</li>")
 
 
 def _parity(result: DeployResult) -> Html:
@@ -99,15 +107,18 @@ def _parity(result: DeployResult) -> Html:
 
 
 def _calibration(shown: list[Shown]) -> Html:
-    seen: dict[str, dict[str, object]] = {}
+    """Return how INT8 was calibrated, once for all files that share it."""
+    seen: dict[tuple[tuple[str, str], ...], dict[str, None]] = {}
     for one in shown:
-        if one.variant.calibration and one.variant.engine is not None:
-            seen.setdefault(one.variant.engine.name, one.variant.calibration)
-    parts = []
-    for name, found in seen.items():
-        pairs = [(words, _plain(found[key])) for key, words in _CALIBRATION.items() if found.get(key) not in (None, "")]
-        parts += [element("h3", text(f"Calibration of {name}")), facts(pairs)]
-    return join(parts)
+        found, engine = one.variant.calibration, one.variant.engine
+        if found and engine is not None:
+            kept = ((key, words) for key, words in _CALIBRATION.items() if found.get(key) not in (None, ""))
+            pairs = tuple((words, _plain(found[key])) for key, words in kept)
+            seen.setdefault(pairs, {})[engine.name] = None
+    titled = [
+        (element("h3", text(f"Calibration of {', '.join(names)}")), facts(pairs)) for pairs, names in seen.items()
+    ]
+    return join([part for both in titled for part in both])
 
 
 def _plain(value: object) -> str:

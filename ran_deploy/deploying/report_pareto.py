@@ -11,7 +11,7 @@ from ran_deploy.report.palette import INK, SOFT
 from ran_deploy.report.picture import Picture, gallery
 from ran_deploy.report.words import ms, rate, size
 
-_NAMED = 3
+_NAMED = 2
 """As many of those that dominate a point are named, which are on the front themselves."""
 _LOG_FROM = 5
 """Speeds that differ by more than this factor get a logarithmic axis."""
@@ -71,13 +71,13 @@ def _table(shown: list[Shown]) -> Html:
         "status",
         "top-1",
         "batch 1",
-        "times as fast",
+        "× as fast",
         f"batch {batch}" if batch else "large batch",
-        "times as fast",
+        "× as fast",
         "file",
     ]
     first = next((one.label for one in shown if one.point is not None), None)
-    foot = f"Below a number: its 95% interval. Times as fast: as {first}, measured in turn." if first else ""
+    foot = f"Below a number: its 95% interval. × as fast: as {first}, measured in turn." if first else ""
     return table("Engines", header, rows, align=("text", "left"), foot=foot)
 
 

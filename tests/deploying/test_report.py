@@ -122,6 +122,23 @@ def test_lineage_shows_each_file_below_its_parent_with_the_whole_hash(page: Page
     assert "proven against torch" in said
 
 
+def test_the_source_heads_the_lineage_where_no_link_has_it(result: DeployResult) -> None:
+    tree = render(replace(result, lineage=result.lineage[1:])).partition('<ul class="tree">')[2]
+    assert tree.index("net.safetensors") < tree.index("<ul>") < tree.index("net.onnx")
+    foreign = replace(result.source, kind="onnx", name="foreign.onnx", sha256="f" * 64)
+    assert "foreign.onnx" in check_sound(render(replace(result, source=foreign))).section("lineage")
+
+
+def test_one_calibration_is_told_once_for_all_its_files(result: DeployResult) -> None:
+    calibration = {"source": "images", "count": 512, "reduce_range": False}
+    variants = tuple(replace(one, calibration=calibration) for one in result.variants)
+    said = check_sound(render(replace(result, variants=variants))).section("lineage")
+    assert said.count("Calibration of") == 1
+    assert (
+        "Calibration of net.onnx, net_fp16.onnx, net_fp16.plan images from images images 512 7-bit weights no" in said
+    )
+
+
 def test_stages_machine_and_commands(page: Page, result: DeployResult) -> None:
     assert "export done 12.5 s made net.onnx" in page.section("stages")
     assert "slo_ms command line" in page.section("stages")
