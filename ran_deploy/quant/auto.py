@@ -19,7 +19,7 @@ from ran_deploy.quant.int8_plan import DEFAULT_METHODS, HighPrecision, Int8Plan
 from ran_deploy.quant.observed import engine_inputs, used_versions
 from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.quantize import QuantizeResult
-from ran_deploy.quant.sensitivity import GroupCost, SensitivityPlan, default_images, rank
+from ran_deploy.quant.ranking import GroupCost, SensitivityPlan, default_images, rank
 from ran_deploy.quant.source import float32_source
 from ran_deploy.quant.subset import hold_out
 from ran_deploy.quant.trial import logits_of

@@ -6,7 +6,7 @@ from ran_deploy.errors import UsageError
 from ran_deploy.files import atomic_path
 from ran_deploy.optional import require
 from ran_deploy.quant.groups import PARTS
-from ran_deploy.quant.sensitivity import SensitivityResult
+from ran_deploy.quant.ranking import SensitivityResult
 
 _COLOURS = {
     "stem": "#888888",

@@ -13,7 +13,8 @@ from ran_deploy.config import to_mapping
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import Precision, read_manifest
 from ran_deploy.quant.qdq import insert_qdq
-from ran_deploy.quant.sensitivity import SensitivityResult, sensitivity
+from ran_deploy.quant.ranking import SensitivityResult
+from ran_deploy.quant.sensitivity import sensitivity
 from ran_deploy.quant.sensitivity_state import Cost, SensitivityState
 from ran_deploy.quant.subset import choose_subset, hold_out, open_calibration_data
 from tests.quant.chain import chain_model, colour_images, unbalance
