@@ -128,7 +128,7 @@ def trained(kind: type[nn.Module]) -> nn.Module:
                 network(images.permute(0, 3, 1, 2)), torch.from_numpy(dataset.targets[chosen])
             )
             optimizer.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimizer.step()
     return network.eval()
 

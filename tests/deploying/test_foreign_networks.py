@@ -1,5 +1,6 @@
 """Networks of other libraries, as torch exports them, all the way to FP16, INT8 and plans."""
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,8 @@ from ran_deploy.deploying.options import DeployOptions, Gates, Int8, Load, Runti
 from ran_deploy.deploying.request import DeployRequest
 from tests.deploying.foreign_networks import ConvNeXt, ResNet, VisionTransformer, export, trained
 
-try:
-    import tensorrt_rtx  # noqa: F401
-
-    RUNTIMES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorrt-rtx")
-except ImportError:
-    RUNTIMES = ("onnxruntime",)
+HAS_RTX = importlib.util.find_spec("tensorrt_rtx") is not None
+RUNTIMES: tuple[RuntimeName, ...] = ("onnxruntime", "tensorrt-rtx") if HAS_RTX else ("onnxruntime",)
 
 
 @pytest.fixture(scope="module")

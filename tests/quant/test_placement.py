@@ -1,6 +1,9 @@
 """Where Q/DQ go in an Attention-56: every rule, on every node of its kind."""
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
@@ -102,7 +105,7 @@ def test_an_unknown_node_to_keep_is_named(network: onnx.ModelProto) -> None:
 
 def test_shapes_and_constants_are_no_activations() -> None:
     """A ViT's: a class token that is concatenated, and a Reshape whose shape is concatenated from the batch."""
-    tensors = {
+    tensors: dict[str, npt.NDArray[Any]] = {
         "token": np.ones((1, 1, 8), np.float32),
         "rest": np.array([3, 8], np.int64),
         "w": np.ones((8, 8), np.float32),
