@@ -1,41 +1,27 @@
 """``quantize_auto``: INT8 where it is harmless, and float where the accuracy needs it, by measurement."""
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ran_deploy.config import from_mapping, to_mapping
-from ran_deploy.errors import GateError, RanDeployError, UsageError
-from ran_deploy.graph.parity import compare_logits
-from ran_deploy.graph.tolerance import tolerance_for
+from ran_deploy.errors import RanDeployError, UsageError
 from ran_deploy.manifest import Manifest, stage_key, verified_manifest
 from ran_deploy.optional import require
-from ran_deploy.quant.accuracy import Evaluation, prove_accuracy
+from ran_deploy.quant.accuracy import Evaluation
+from ran_deploy.quant.auto_search import Judge, Trial, fewest
 from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.groups import Grouping
 from ran_deploy.quant.int8 import quantize_int8
 from ran_deploy.quant.int8_plan import DEFAULT_METHODS, HighPrecision, Int8Plan
-from ran_deploy.quant.observed import engine_inputs, used_versions
+from ran_deploy.quant.observed import used_versions
 from ran_deploy.quant.prepare import prepare
 from ran_deploy.quant.quantize import QuantizeResult
 from ran_deploy.quant.ranking import GroupCost, SensitivityPlan, default_images, rank
 from ran_deploy.quant.source import float32_source
 from ran_deploy.quant.subset import hold_out
-from ran_deploy.quant.trial import logits_of
-from ran_deploy.quant.variants import Variants, int8_variants
+from ran_deploy.quant.variants import int8_variants
 from ran_deploy.runtime.onnx_file import load_onnx
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """A model that the gate has judged."""
-
-    given_back: int
-    """How many of the costliest groups were left in float."""
-    passed: bool
-    finding: str
-    """What the gate said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +110,11 @@ def quantize_auto(
     if (found := _existing(path, key, started_s)) is not None:
         return found
     variants = int8_variants(prepare(load_onnx(onnx_path)), source, observed, classifier=classifier)
-    judge = _Judge(variants, ranking, evaluation, halves=high_precision == "fp16")
+    judge = Judge(variants, ranking, evaluation, halves=high_precision == "fp16")
     groups: tuple[GroupCost, ...] = ()
     if not judge(()):
         file = path.with_name(f"{onnx_path.stem}_sensitivity.json")
-        groups = _fewest(rank(lambda: variants, ranking, name=str(onnx_path), path=file).groups, judge)
+        groups = fewest(rank(lambda: variants, ranking, name=str(onnx_path), path=file).groups, judge)
     choice = AutoChoice(
         grouping=group,
         groups=tuple(row.group for row in groups),
@@ -147,60 +133,6 @@ def quantize_auto(
         out=path,
     )
     return _result(path, made.manifest, choice, started_s, reused=False)
-
-
-class _Judge:
-    """Asks the gate whether a model with some groups in float is good enough, and remembers what it said."""
-
-    def __init__(
-        self, variants: Variants, plan: SensitivityPlan, evaluation: Evaluation | None, *, halves: bool
-    ) -> None:
-        self.trials: list[Trial] = []
-        self._variants, self._source, self._evaluation, self._halves = variants, plan.source, evaluation, halves
-        self._inputs = list(engine_inputs(plan.source.contract, plan.held_out))
-
-    def __call__(self, groups: Sequence[GroupCost]) -> bool:
-        keep = frozenset(node for group in groups for node in group.nodes)
-        passed, finding = self._agreement(keep) if self._evaluation is None else self._accuracy(keep)
-        self.trials.append(Trial(given_back=len(groups), passed=passed, finding=finding))
-        return passed
-
-    def _accuracy(self, keep: frozenset[str]) -> tuple[bool, str]:
-        candidate = self._variants.build(keep, halves=self._halves)
-        try:
-            found = prove_accuracy(self._variants.model, candidate, self._source, "int8", self._evaluation)
-        except GateError as error:
-            return False, error.message
-        return True, str((found or {}).get("gate", {}).get("summary", ""))
-
-    def _agreement(self, keep: frozenset[str]) -> tuple[bool, str]:
-        contract, rule = self._source.contract, tolerance_for(("int8",))
-        expected = logits_of(self._variants.model, contract, self._inputs)
-        actual = logits_of(self._variants.judged(keep, halves=self._halves), contract, self._inputs)
-        metrics = compare_logits(expected, actual)
-        finding = (
-            f"{100 * metrics.top1_agreement:.2f}% agreement on {metrics.images} held-out images, SQNR "
-            f"{metrics.sqnr_db:.1f} dB; expected {rule.text()}"
-        )
-        # The answers of random weights are ties that noise decides.
-        return rule.holds(metrics) if self._source.weights == "trained" else metrics.not_finite == 0, finding
-
-
-def _fewest(ranked: Sequence[GroupCost], holds: _Judge) -> tuple[GroupCost, ...]:
-    """Return as few of the costliest groups as it takes, by doubling and bisection; one at least stays INT8."""
-    failed, count, most = 0, 1, len(ranked) - 1
-    while count <= most and not holds(ranked[:count]):
-        failed, count = count, most if count < most < 2 * count else 2 * count
-    if count > most:
-        raise GateError(
-            f"INT8 does not hold the gate, not even with {max(most, 0)} of {len(ranked)} groups back in float.",
-            fix="Calibrate on more images or with another --method, allow more with --max-drop, or use fp16.",
-            details={"groups": [row.group for row in ranked], "trials": to_mapping(holds.trials)},
-        )
-    while count - failed > 1:
-        middle = (count + failed) // 2
-        failed, count = (failed, middle) if holds(ranked[:middle]) else (middle, count)
-    return tuple(ranked[:count])
 
 
 def _existing(path: Path, key: str, started_s: float) -> AutoResult | None:

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from ran_deploy.errors import GateError
-from ran_deploy.quant.auto import AutoResult, _fewest, quantize_auto
+from ran_deploy.quant.auto import AutoResult, quantize_auto
 from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.compute import types_by_node
 from tests.quant.chain import chain_model, colour_images, unbalance
@@ -58,19 +58,8 @@ def test_a_sound_model_is_int8_throughout(tmp_path: Path, images: Path) -> None:
 
 
 def test_where_nothing_helps_nothing_is_written(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ran_deploy.quant.auto._Judge._agreement", lambda *_: (False, "never"))
+    monkeypatch.setattr("ran_deploy.quant.auto_search.Judge._agreement", lambda *_: (False, "never"))
     with pytest.raises(GateError, match="not even with 6 of 7 groups back in float") as caught:
         convert(chain_model(), tmp_path, images)
     assert [trial["given_back"] for trial in caught.value.details["trials"]] == [0, 1, 2, 4, 6]
     assert not (tmp_path / "chain_int8.onnx").exists()
-
-
-@pytest.mark.parametrize("needed", [1, 2, 3, 4, 5, 6])
-def test_the_search_finds_the_fewest(needed: int) -> None:
-    class Judge:
-        trials: tuple[()] = ()
-
-        def __call__(self, groups: Any) -> bool:
-            return len(groups) >= needed
-
-    assert len(_fewest(list(range(7)), Judge())) == needed  # type: ignore[arg-type]
