@@ -67,7 +67,7 @@ def sbom_text(name: str, version: str, libraries: Sequence[Library], models: Seq
         libraries: What it needs or holds.
         models: Weights and engines that it holds.
     """
-    parts = [item.component() for item in (*libraries, *models)]
+    parts = [library.component() for library in libraries] + [model.component() for model in models]
     root = {
         "type": "application",
         "bom-ref": f"pkg:pypi/{name}@{version}",
