@@ -98,7 +98,7 @@ def flip_session(session: Session, dataset: Dataset, *, batch: int = 64, limit: 
             images = dataset.batch(indices)
             plain = tallies[0].logits(images)
             mirrored = tallies[1].logits(np.ascontiguousarray(images[:, :, ::-1]))
-            both: Logits = np.add(plain, mirrored, dtype=np.float32) / np.float32(2)
+            both: Logits = np.asarray((plain + mirrored) / 2, np.float32)
             for tally, logits, found, right in zip(tallies, (plain, both), classes, correct, strict=True):
                 likeliest, hits = tally.count(logits, indices)
                 found.append(likeliest)
