@@ -22,12 +22,17 @@ def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     losses, accuracies = figure.subplots(1, 2)
     losses.plot(epochs, [record.train_loss for record in history], color="#1f5fa8", marker="o", ms=3)
-    losses.set(xlabel="epoch", ylabel="training loss (label smoothing included)")
+    losses.set(xlabel="epoch", ylabel="training loss (of soft and noisy labels)")
     rates = losses.twinx()
     rates.plot(epochs, [record.lr for record in history], color="#888888", ls=":", lw=1.2)
     rates.set_ylabel("learning rate (dotted)")
     accuracies.plot(
-        epochs, [record.train_top1 for record in history], color="#888888", ls="--", label="training, augmented"
+        epochs,
+        [record.train_top1 for record in history],
+        color="#888888",
+        ls="--",
+        marker=".",
+        label="training, augmented",
     )
     validated = [record for record in history if record.val_top1 is not None]
     if validated:
@@ -37,7 +42,7 @@ def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:
             color="#1f5fa8",
             marker="o",
             ms=3,
-            label="validation, averaged weights",
+            label="validation",
         )
     for before, after in itertools.pairwise(history):
         if before.size != after.size:
@@ -55,7 +60,8 @@ def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:
     accuracies.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2, frameon=False, fontsize="small")
     for axes in (losses, accuracies):
         axes.grid(alpha=0.25)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, len(history) + 0.5)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     figure.suptitle(title)
     with atomic_path(out) as temporary:
         figure.savefig(temporary, format="png", dpi=130)
