@@ -184,7 +184,7 @@ def test_a_damaged_state_is_refused(recipe: Path, tmp_path: Path) -> None:
     start(recipe, tmp_path / "run", epochs=1)
     state = tmp_path / "run" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:-100])
-    with pytest.raises(IntegrityError, match="not a training state"):
+    with pytest.raises(IntegrityError, match="not as it was written"):
         start(recipe, tmp_path / "run", epochs=1, resume=True)
 
 
