@@ -7,6 +7,7 @@ from pathlib import Path
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import make_contract
 from ran_deploy.deploying.context import Context
+from ran_deploy.deploying.data import FOLDER
 from ran_deploy.deploying.foreign import Foreign, read_foreign
 from ran_deploy.deploying.here import find_runtimes, machine_identity
 from ran_deploy.deploying.measures import accuracy_stage, bench_stage, pareto_stage, profile_stage
@@ -34,6 +35,8 @@ def make_context(folder: Path, request: DeployRequest, options: DeployOptions) -
     if request.onnx is not None:
         foreign = read_foreign(request, folder / f"{request.stem}.onnx")
         contract, dataset = foreign.manifest.contract, request.dataset or foreign.manifest.dataset
+        if dataset is None and request.data is not None:
+            dataset = FOLDER
     else:
         dataset = request.dataset or "cifar10"
         info = dataset_info(dataset)

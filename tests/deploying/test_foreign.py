@@ -7,6 +7,8 @@ import pytest
 
 from ran_deploy.data.catalog import dataset_info
 from ran_deploy.deploying.foreign import publish_foreign, read_foreign
+from ran_deploy.deploying.options import DeployOptions
+from ran_deploy.deploying.plan import make_context
 from ran_deploy.deploying.request import DeployRequest
 from ran_deploy.errors import UsageError
 from ran_deploy.manifest import DYNAMIC, verified_manifest
@@ -46,6 +48,16 @@ def test_facts_can_be_given(model: Path, tmp_path: Path) -> None:
     contract = read_foreign(request, tmp_path / "vit.onnx").manifest.contract
     assert contract.labels == NAMES
     assert (contract.preprocessing.mean, contract.preprocessing.resize) == ((0.1, 0.2, 0.3), 40)
+
+
+def test_data_without_a_name_is_a_folder_of_classes(model: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "labels.txt"
+    labels.write_text("\n".join(NAMES))
+    request = DeployRequest(onnx=model, labels=labels, mean=(0.5, 0.5, 0.5), std=(1.0, 1.0, 1.0), data=tmp_path)
+    options = DeployOptions(precisions=("fp32",), runtimes=("onnxruntime",))
+    context = make_context(tmp_path / "out", request, options)
+    assert (context.dataset, context.request.dataset) == ("folder", "folder")
+    assert make_context(tmp_path / "out", replace(request, data=None), options).dataset is None
 
 
 def test_what_is_missing_is_asked_for(model: Path, tmp_path: Path) -> None:
