@@ -102,7 +102,7 @@ def strings_behind(nodes: list[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
     for node, after in zip(nodes, [*nodes[1:], ast.Pass()], strict=True):
         value = after.value if isinstance(after, ast.Expr) else None
         documents = isinstance(value, ast.Constant) and isinstance(value.value, str)
-        yield node, inspect.cleandoc(value.value) if documents else ""  # type: ignore[union-attr, arg-type]
+        yield node, inspect.cleandoc(value.value) if documents else ""  # type: ignore[union-attr]
 
 
 def groups() -> dict[str, dict[str, str]]:
