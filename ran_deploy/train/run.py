@@ -1,7 +1,9 @@
 """``train_network``: from a recipe and images to a checkpoint with its manifest, metrics and curves."""
 
 import contextlib
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,12 +89,14 @@ def train_network(
 
     Raises:
         UsageError: An unknown name, a checkpoint of another network, a wrong recipe or option, or a folder that
-            holds another run.
+            holds another run, or in which another process trains.
         IntegrityError: Damaged images, or a damaged state.
         GateError: The training diverged or is dead.
         MissingError: A package is missing, or a GPU for one of several processes.
     """
-    with join_group() as group, _fast_matmul():
+    with contextlib.ExitStack() as stack:
+        group = stack.enter_context(join_group())
+        stack.enter_context(_fast_matmul())
         plan, from_file = make_plan(
             recipe or find_recipe(arch, dataset),
             dataset_info(dataset),
@@ -105,6 +109,7 @@ def train_network(
         if group.first:
             _refuse_other_run(out, resume=resume)
             require_writable(out / "state.safetensors")
+            stack.enter_context(_held(out))
         examples = choose_examples(few_classes(open_dataset(dataset, data, "train"), classes), plan, images)
         torch.manual_seed(plan.seed)
         labels = examples.dataset.labels
@@ -160,6 +165,23 @@ def _publish(
 def _digest(trainer: Trainer) -> str:
     settings = json.dumps(trainer.state.identity, sort_keys=True).encode()
     return sha256_bytes(settings + trainer.examples.targets.tobytes())
+
+
+@contextlib.contextmanager
+def _held(out: Path) -> Iterator[None]:
+    """Keep other trainings out of a folder; the system lets go of it when the process ends, however it ends."""
+    folder = os.open(out, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UsageError(
+                f"Another training is at work in {out}.",
+                fix="Wait until it is done, or take another folder with --out.",
+            ) from error
+        yield
+    finally:
+        os.close(folder)
 
 
 def _refuse_other_run(out: Path, *, resume: bool) -> None:

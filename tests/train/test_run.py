@@ -1,5 +1,6 @@
 """Training end to end on the generated set: what is written, and that a killed run resumes to the same state."""
 
+import fcntl
 import json
 import os
 import signal
@@ -178,6 +179,18 @@ def test_another_run_in_the_folder_is_refused(recipe: Path, tmp_path: Path) -> N
         start(recipe, tmp_path / "run", epochs=1)
     with pytest.raises(UsageError, match="epochs = 1; now it is 2"):
         start(recipe, tmp_path / "run", epochs=2, resume=True)
+
+
+def test_two_trainings_do_not_share_a_folder(recipe: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    out.mkdir()
+    other = os.open(out, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX)  # as another process holds it
+    with pytest.raises(UsageError, match="Another training is at work"):
+        start(recipe, out)
+    os.close(other)
+    assert not list(out.iterdir())
+    assert start(recipe, out, epochs=1).is_file()
 
 
 def test_a_damaged_state_is_refused(recipe: Path, tmp_path: Path) -> None:
