@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ran_deploy.bench.environment import read_environment
+from ran_deploy.data.catalog import dataset_info
 from ran_deploy.experiments.definitions import Contender, Experiment
 from ran_deploy.experiments.plan import Plan
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult, OrderingResult, SeedResult
@@ -96,10 +97,13 @@ def _orderings(
 
 def _budgets(experiment: Experiment, plan: Plan) -> str:
     work, classes = plan.work, plan.asked.classes
-    of_classes = f" of {classes} classes" if classes else ""
+    of_classes, caution = "", ""
+    if classes:
+        of_classes, whole = f" of {classes} classes", dataset_info(experiment.dataset).classes
+        caution = f" The published accuracies are for all {whole} classes, so that only the orderings can be compared."
     return (
         f"The budgets differ: published are {experiment.setting}; here every network saw the same {work.images:,} "
-        f"training images{of_classes} in {counted(work.epochs, 'epoch')} on {plan.machine}."
+        f"training images{of_classes} in {counted(work.epochs, 'epoch')} on {plan.machine}.{caution}"
     )
 
 

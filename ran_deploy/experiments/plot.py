@@ -54,7 +54,8 @@ def plot_curves(result: ExperimentResult, out: Path) -> None:
 
 def _budget(result: ExperimentResult) -> str:
     work, seeds = result.plan.work, result.plan.asked.seeds
-    return f"{work.images:,} images × {counted(work.epochs, 'epoch')}, {counted(seeds, 'seed')}"
+    of_classes = f" of {result.plan.asked.classes} classes" if result.plan.asked.classes else ""
+    return f"{work.images:,} images{of_classes} × {counted(work.epochs, 'epoch')}, {counted(seeds, 'seed')}"
 
 
 def _mean(network: NetworkResult, field: str) -> tuple[list[int], list[float]]:
@@ -136,9 +137,9 @@ def _dots(axes: "Axes", result: ExperimentResult) -> None:
             markeredgecolor=colour,
             markeredgewidth=1.5,
         )
-        for value, ink in ((network.top1, colour), (network.published, "#666666")):
-            above = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
-            axes.annotate(f"{value:.1f}%", (value, row), color=ink, **above)  # type: ignore[arg-type]
+        for value, ink, offset in ((network.top1, colour, 8), (network.published, "#666666", -15)):
+            beside = {"xytext": (0, offset), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+            axes.annotate(f"{value:.1f}%", (value, row), color=ink, **beside)  # type: ignore[arg-type]
     axes.set(title="Test accuracy", xlabel=f"top-1 in %, here on {result.plan.work.test_images:,} test images")
     axes.set_yticks(range(len(result.networks)), [network.label for network in result.networks])
     for tick, colour in zip(axes.get_yticklabels(), _COLOURS, strict=False):

@@ -159,6 +159,7 @@ def test_some_of_the_classes(small: Experiment, tmp_path: Path) -> None:
     assert info.classes == 3
     assert result.networks[0].params == count_parameters(create_model("naive-cnn", "synthetic", 3, width=0.25))
     assert "12 training images of 3 classes" in result.budgets
+    assert "all 10 classes, so that only the orderings can be compared" in result.budgets
 
 
 @pytest.mark.parametrize(
