@@ -41,7 +41,12 @@ CONTRACT = make_contract(INFO, INFO.labels)
 IMAGES = generated_images(8, 32)
 VARIANTS = (
     pytest.param(RanOptions(t=1, attention="channel"), PRE_ACTIVATION, id="channel"),
-    pytest.param(RanOptions(t=1, attention="spatial", mask="local", learning="naive"), PRE_ACTIVATION, id="spatial"),
+    pytest.param(
+        RanOptions(t=1, attention="spatial", mask="local", learning="naive"),
+        PRE_ACTIVATION,
+        id="spatial",
+        marks=pytest.mark.slow,
+    ),
     pytest.param(RanOptions(t=1, mask="local"), PRE_ACTIVATION, id="local", marks=pytest.mark.slow),
     pytest.param(RanOptions(t=1), ran_next.style(AttentionNextOptions(width=0.125)), id="next", marks=pytest.mark.slow),
     pytest.param(RanOptions(t=1), INCEPTION, id="inception", marks=pytest.mark.slow),
