@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ran_deploy.arch import attention
+from ran_deploy.arch import attention, soft_mask
 
 
 def _upsample(x: Tensor) -> Tensor:
@@ -32,7 +32,7 @@ def export_plainly(network: nn.Module, size: int, path: Path) -> None:
     """Write the plain ``.onnx`` file of a network that takes images of ``size`` pixels."""
     example = torch.zeros(2, 3, size, size)
     with (
-        mock.patch.object(attention, "_upsample", _upsample),
+        mock.patch.object(soft_mask, "_upsample", _upsample),
         mock.patch.object(attention.AttentionModule, "forward", _forward),
         warnings.catch_warnings(),
     ):

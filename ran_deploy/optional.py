@@ -11,7 +11,7 @@ _EXTRAS = {
     "torch": "train",
     "onnxscript": "train",
     "matplotlib": "train",
-    "torch.utils.tensorboard": "tensorboard",
+    "tensorboard": "tensorboard",
     "onnxruntime": "cpu",
     "openvino": "openvino",
     "tensorrt_rtx": "tensorrt-rtx",

@@ -122,6 +122,7 @@ PROBES: dict[str, Callable[[], Facts]] = {
     "prometheus_client": lambda: _plain("prometheus_client", "prometheus-client"),
     "pyarrow": lambda: _plain("pyarrow", "pyarrow"),
     "ray": lambda: _plain("ray", "ray"),
+    "tensorboard": lambda: _plain("tensorboard", "tensorboard"),
     "modelopt": lambda: _plain("modelopt.onnx.quantization", "nvidia-modelopt"),
     "driver": _driver,
 }

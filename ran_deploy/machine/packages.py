@@ -49,6 +49,7 @@ KNOWN = (
     Known(module="tritonclient", distributions=("tritonclient",), extra="serve"),
     Known(module="prometheus_client", distributions=("prometheus-client",), extra="serve"),
     Known(module="pyarrow", distributions=("pyarrow",), extra="parquet"),
+    Known(module="tensorboard", distributions=("tensorboard",), extra="tensorboard"),
     Known(module="ray", distributions=("ray",), extra="ray"),
     Known(module="modelopt", distributions=("nvidia-modelopt",), extra="modelopt"),
 )

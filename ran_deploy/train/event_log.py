@@ -25,8 +25,10 @@ class EventLog:
     def __init__(self, folder: Path | None, step: int) -> None:
         self._writer: Any = None
         if folder is not None:
-            writer = require("torch.utils.tensorboard", "--tensorboard").SummaryWriter
-            self._writer = writer(str(folder), purge_step=step + 1)
+            require("tensorboard", "--tensorboard")
+            from torch.utils.tensorboard import SummaryWriter  # torch's part, which needs the package
+
+            self._writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def __enter__(self) -> Self:
         """Start."""

@@ -108,9 +108,11 @@ def train_network(
         check_device(plan, device, group)
         if group.first:
             _refuse_other_run(out, resume=resume)
+        whole = few_classes(open_dataset(dataset, data, "train"), classes)
+        if group.first:  # after all that can be wrong about the images, so that no folder is left behind
             require_writable(out / "state.safetensors")
             stack.enter_context(_held(out))
-        examples = choose_examples(few_classes(open_dataset(dataset, data, "train"), classes), plan, images)
+        examples = choose_examples(whole, plan, images)
         torch.manual_seed(plan.seed)
         labels = examples.dataset.labels
         info = CheckpointInfo(

@@ -113,6 +113,6 @@ def test_keys_that_are_not_needed_may_be_new(library: Library, path: Path) -> No
 def test_a_manifest_that_is_a_folder(library: Library, path: Path) -> None:
     manifest_path(path).unlink()
     manifest_path(path).mkdir()
-    with pytest.raises(Failed, match="not a regular file") as caught:
+    with pytest.raises(Failed, match="is a folder; the manifest must be a file") as caught:
         library.open(path)
     assert caught.value.status == USAGE
