@@ -13,6 +13,7 @@ ort = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 
 
+@pytest.mark.slow  # the exporter twice, for a baseline of the benchmarks
 def test_a_plain_export_gives_the_network_s_logits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "benchmarks"))
     from plain_export import export_plainly  # type: ignore[import-not-found]
