@@ -178,7 +178,7 @@ def _pictures() -> tuple[bytes, ...]:
         ("WEBP", {}),
         ("BMP", {}),
         ("GIF", {}),
-        ("TIFF", {}),
+        ("PPM", {}),
     ):
         stream = io.BytesIO()
         picture.save(stream, kind, **options)
