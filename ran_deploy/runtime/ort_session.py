@@ -89,6 +89,7 @@ class OrtSession(EngineSession):
 
         Raises:
             UsageError: The batch has another type or shape than the contract says, or the session is closed.
+            IntegrityError: ONNX Runtime fails, as it does for a damaged graph that was opened with ``trust``.
             MissingError: The batch is on the GPU, and cuda-python is not installed.
             RanDeployError: CUDA fails.
         """
@@ -106,13 +107,22 @@ class OrtSession(EngineSession):
 
     def _compute(self, images: npt.NDArray[Any]) -> npt.NDArray[Any]:
         contract = self.contract
-        (logits,) = self._session.run([contract.output.name], {contract.input.name: images})
-        return logits  # type: ignore[no-any-return]
+        (logits,) = self._outputs([contract.output.name], images)
+        return logits
 
     def _compute_with_masks(self, images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
         contract = self.contract
-        names = [spec.name for spec in (contract.output, *contract.masks)]
-        return self._session.run(names, {contract.input.name: images})  # type: ignore[no-any-return]
+        return self._outputs([spec.name for spec in (contract.output, *contract.masks)], images)
+
+    def _outputs(self, names: list[str], images: npt.NDArray[Any]) -> list[npt.NDArray[Any]]:
+        try:
+            return self._session.run(names, {self.contract.input.name: images})  # type: ignore[no-any-return]
+        except Exception as error:  # a graph can load and still not fit together
+            reason = " ".join(str(error).split())[:300]
+            raise IntegrityError(
+                f"{self.info.engine} does not run to its end in ONNX Runtime {ort.__version__}: {reason}",
+                fix="Restore the file or export it again; if memory ran out, use smaller batches.",
+            ) from error
 
     def _check(self, tensor: DeviceTensor) -> None:
         check_batch(tensor, self.contract.input)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from onnx import TensorProto, helper
 
 from ran_deploy.errors import IncompatibleError, IntegrityError, UsageError
 from ran_deploy.files import write_bytes
@@ -142,3 +143,26 @@ def test_labels_and_logits_must_be_as_many(make_means: Any) -> None:
 def test_refuses_no_threads(make_means: Any) -> None:
     with pytest.raises(UsageError, match="threads is 0"):
         open_engine(make_means(), threads=0)
+
+
+def test_a_graph_that_loads_and_fails_is_one_sentence(tmp_path: Path) -> None:
+    node = helper.make_node
+    nodes = [
+        node("Cast", ["images"], ["float"], to=TensorProto.FLOAT),
+        node("ReduceMean", ["float"], ["means"], axes=[1, 2], keepdims=0),
+        node("Shape", ["means"], ["shape"]),
+        node("Add", ["shape", "one"], ["more"]),
+        node("Reshape", ["means", "more"], ["logits"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["n", 4, 4, 3])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor("one", TensorProto.INT64, [2], [1, 0])],
+    )
+    path = tmp_path / "two.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    with open_engine(path, trust=True, threads=1) as session:
+        with pytest.raises(IntegrityError, match=r"two\.onnx does not run to its end in ONNX Runtime"):
+            session.run(np.zeros((1, 4, 4, 3), np.uint8))
