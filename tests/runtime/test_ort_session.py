@@ -163,6 +163,8 @@ def test_a_graph_that_loads_and_fails_is_one_sentence(tmp_path: Path) -> None:
     )
     path = tmp_path / "two.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
-    with open_engine(path, trust=True, threads=1) as session:
-        with pytest.raises(IntegrityError, match=r"two\.onnx does not run to its end in ONNX Runtime"):
-            session.run(np.zeros((1, 4, 4, 3), np.uint8))
+    with (
+        open_engine(path, trust=True, threads=1) as session,
+        pytest.raises(IntegrityError, match=r"two\.onnx does not run to its end in ONNX Runtime"),
+    ):
+        session.run(np.zeros((1, 4, 4, 3), np.uint8))
