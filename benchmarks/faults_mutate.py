@@ -56,13 +56,17 @@ def mutated_document(document: Any, source: random.Random) -> Any:
         elif kind == 1:
             del holder[key]
         elif kind == 2 and isinstance(holder, list):
-            holder.insert(source.randrange(len(holder) + 1), source.choice(_ODD))
+            holder.insert(source.randrange(len(holder) + 1), _odd(source))
         elif kind == 3:
             other, name = source.choice(places)
             holder[key] = json.loads(json.dumps(other[name])) if _there(other, name) else None
         else:
-            holder[key] = source.choice(_ODD)
+            holder[key] = _odd(source)
     return changed
+
+
+def _odd(source: random.Random) -> Any:
+    return json.loads(json.dumps(source.choice(_ODD)))  # a copy of its own, which may be changed in its turn
 
 
 def _places(node: Any) -> Any:
