@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 from result_file import ResultFile
 
@@ -36,7 +35,7 @@ from ran_deploy.quant.int8_plan import Backend
 from ran_deploy.quant.lint import lint
 from ran_deploy.runtime.evaluate import EvalResult, Tally, sample_count, spread_indices
 from ran_deploy.runtime.open import open_engine
-from ran_deploy.runtime.paired import PairedAccuracy, compare_predictions
+from ran_deploy.runtime.paired import PairedAccuracy
 
 FLOAT = "float32"
 _BATCH = 64
@@ -127,25 +126,17 @@ def accuracy(
 ) -> tuple[dict[str, EvalResult], dict[str, PairedAccuracy]]:
     """Run all models over the same test images; return each one's accuracy, and the comparisons in pairs."""
     images = open_dataset(dataset, data, "test")
-    classes: dict[str, list[Any]] = {name: [] for name in paths}
-    correct: dict[str, list[Any]] = {name: [] for name in paths}
     with contextlib.ExitStack() as stack, Progress("eval", sample_count(images, limit), "images") as progress:
         tallies = {name: Tally(stack.enter_context(open_engine(path)), images) for name, path in paths.items()}
         for indices in spread_indices(images, _BATCH, limit):
             batch = images.batch(indices)
-            for name, tally in tallies.items():
-                likeliest, hits = tally.add(batch, indices)
-                classes[name].append(likeliest)
-                correct[name].append(hits)
+            for tally in tallies.values():
+                tally.add(batch, indices)
             progress.advance(len(indices))
         results = {name: tally.result() for name, tally in tallies.items()}
-    found = {name: np.concatenate(parts) for name, parts in classes.items()}
-    right = {name: np.concatenate(parts) for name, parts in correct.items()}
     pairs = [(FLOAT, way.name) for way in WAYS] + [(WAYS[1].name, WAYS[0].name), (WAYS[1].name, WAYS[2].name)]
     return results, {
-        f"{candidate} against {reference}": compare_predictions(
-            right[reference], right[candidate], found[reference], found[candidate]
-        )
+        f"{candidate} against {reference}": tallies[candidate].against(tallies[reference])
         for reference, candidate in pairs
     }
 

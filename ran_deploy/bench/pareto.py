@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from ran_deploy.bench.domination import RULE
 from ran_deploy.bench.environment import Environment, read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
@@ -20,7 +18,6 @@ from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.evaluate import Tally, sample_count, spread_indices
 from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.paired import Classes, Flags
 
 
 def pareto(
@@ -182,21 +179,13 @@ def judge(
         GateError: An engine returned logits that are not finite.
     """
     tallies = [Tally(entry.session, images) for entry in entries]
-    answers: list[list[tuple[Classes, Flags]]] = [[] for _ in entries]
     with Progress(what, sample_count(images, limit), "images") as progress:
         for indices in spread_indices(images, batch, limit):
             pixels = images.batch(indices)
-            for tally, answer in zip(tallies, answers, strict=True):
-                answer.append(tally.add(pixels, indices))
+            for tally in tallies:
+                tally.add(pixels, indices)
             progress.advance(len(indices))
-    return [
-        Judged(
-            tally.result(),
-            np.concatenate([correct for _, correct in answer]),
-            np.concatenate([classes for classes, _ in answer]),
-        )
-        for tally, answer in zip(tallies, answers, strict=True)
-    ]
+    return [Judged(tally.result(), tally.correct, tally.classes) for tally in tallies]
 
 
 def _measure(entries: list[Entry], batch: int, options: ParetoOptions) -> list[Rounds]:

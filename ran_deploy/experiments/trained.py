@@ -140,13 +140,12 @@ def finish(setting: Setting, contender: Contender, seed: int) -> Trained:
 
 def _test(setting: Setting, contender: Contender, checkpoint: Path) -> tuple[EvalResult, npt.NDArray[np.int64]]:
     test, chosen = setting.data.test, setting.test_indices()
-    predicted = np.empty(len(chosen), dtype=np.int64)
     with open_engine(checkpoint) as session, Progress(f"test {contender.name}", len(chosen), "images") as progress:
         tally = Tally(session, test)
         for part in batches(len(chosen), _TEST_BATCH):
-            predicted[part], _ = tally.add(test.batch(chosen[part]), chosen[part])
+            tally.add(test.batch(chosen[part]), chosen[part])
             progress.advance(len(part))
-        return tally.result(), predicted
+        return tally.result(), tally.classes
 
 
 def _curve(metrics: Path) -> tuple[EpochPoint, ...]:

@@ -4,8 +4,6 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.data.dataset import Dataset, Split
 from ran_deploy.data.open import open_dataset
@@ -14,7 +12,7 @@ from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.evaluate import EvalResult, Tally, sample_count, spread_indices
 from ran_deploy.runtime.gate import DEFAULT_MAX_DROP, Gate, GateResult, require_gate
 from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.paired import Classes, Flags, PairedAccuracy, compare_predictions
+from ran_deploy.runtime.paired import PairedAccuracy
 from ran_deploy.runtime.session import Session
 
 
@@ -106,21 +104,14 @@ def compare_sessions(
         UsageError: The dataset's classes or image size are not an engine's, or it is empty.
         GateError: An engine returned logits that are not finite.
     """
-    tallies = Tally(reference, dataset), Tally(candidate, dataset)
-    classes: tuple[list[Classes], list[Classes]] = ([], [])
-    correct: tuple[list[Flags], list[Flags]] = ([], [])
+    theirs, mine = Tally(reference, dataset), Tally(candidate, dataset)
     with Progress("eval against", sample_count(dataset, limit), "images") as progress:
         for indices in spread_indices(dataset, batch, limit):
             images = dataset.batch(indices)
-            for tally, found, right in zip(tallies, classes, correct, strict=True):
-                likeliest, hits = tally.add(images, indices)
-                found.append(likeliest)
-                right.append(hits)
+            for tally in (theirs, mine):
+                tally.add(images, indices)
             progress.advance(len(indices))
-    paired = compare_predictions(
-        np.concatenate(correct[0]), np.concatenate(correct[1]), np.concatenate(classes[0]), np.concatenate(classes[1])
-    )
-    return tallies[1].result(), tallies[0].result(), paired
+    return mine.result(), theirs.result(), mine.against(theirs)
 
 
 def _default_gate(candidate: Session) -> Gate | None:

@@ -21,7 +21,7 @@ from ran_deploy.runtime.detail_report import write_report
 from ran_deploy.runtime.detail_result import CorruptedAccuracy, DetailResult
 from ran_deploy.runtime.evaluate import Tally, sample_count, spread_indices
 from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.paired import Classes, Flags, compare_predictions
+from ran_deploy.runtime.paired import Classes
 from ran_deploy.runtime.session import Session
 
 _MISTAKES = 10
@@ -119,10 +119,10 @@ def detail_session(
                 one.add(corruption.apply(images, indices), indices)
                 progress.advance(len(indices))
     result, labels = clean.tally.result(), dataset.labels
-    matrix = count_confusion(dataset.targets[np.concatenate(seen)], clean.classes, len(labels))
+    matrix = count_confusion(dataset.targets[np.concatenate(seen)], clean.tally.classes, len(labels))
     return DetailResult(
         **{field.name: getattr(result, field.name) for field in dataclasses.fields(result)},
-        calibration=measure_calibration(clean.confidence, clean.correct),
+        calibration=measure_calibration(clean.confidence, clean.tally.correct),
         labels=labels,
         classes=class_accuracies(matrix, labels),
         confusion=matrix,
@@ -136,24 +136,12 @@ class _Pass:
 
     def __init__(self, session: Session, dataset: Dataset) -> None:
         self.tally = Tally(session, dataset)
-        self._classes: list[Classes] = []
-        self._correct: list[Flags] = []
         self._confidence: list[Confidences] = []
 
     def add(self, images: Images, indices: Classes) -> None:
         logits = self.tally.logits(images)
-        likeliest, right = self.tally.count(logits, indices)
-        self._classes.append(likeliest)
-        self._correct.append(right)
+        self.tally.count(logits, indices)
         self._confidence.append(confidences(logits))
-
-    @property
-    def classes(self) -> Classes:
-        return np.concatenate(self._classes)
-
-    @property
-    def correct(self) -> Flags:
-        return np.concatenate(self._correct)
 
     @property
     def confidence(self) -> Confidences:
@@ -161,7 +149,7 @@ class _Pass:
 
 
 def _corrupted(clean: _Pass, worse: _Pass, corruption: Corruption) -> CorruptedAccuracy:
-    result, calibration = worse.tally.result(), measure_calibration(worse.confidence, worse.correct)
+    result, calibration = worse.tally.result(), measure_calibration(worse.confidence, worse.tally.correct)
     return CorruptedAccuracy(
         corruption=corruption.name,
         description=corruption.description,
@@ -169,7 +157,7 @@ def _corrupted(clean: _Pass, worse: _Pass, corruption: Corruption) -> CorruptedA
         top1_ci95=result.top1_ci95,
         ece_points=calibration.ece_points,
         mean_confidence=calibration.mean_confidence,
-        against_clean=compare_predictions(clean.correct, worse.correct, clean.classes, worse.classes),
+        against_clean=worse.tally.against(clean.tally),
     )
 
 

@@ -16,6 +16,7 @@ from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive, run_images
 from ran_deploy.runtime.caveats import caveats
 from ran_deploy.runtime.open import Runtime, open_engine
+from ran_deploy.runtime.paired import Classes, Flags, PairedAccuracy, compare_predictions
 from ran_deploy.runtime.session import Logits, Session
 
 _Z95 = 1.959963984540054
@@ -110,7 +111,7 @@ def evaluate_session(session: Session, dataset: Dataset, *, batch: int = 64, lim
 
 
 class Tally:
-    """Counts one engine's hits, batch by batch.
+    """Counts one engine's hits, batch by batch, and keeps its answers to compare them with another's.
 
     Args:
         session: The engine.
@@ -124,19 +125,26 @@ class Tally:
         _check_same_classes(session, dataset)
         self._session, self._dataset = session, dataset
         self._samples = self._first = self._five = 0
+        self._classes: list[Classes] = []
+        self._correct: list[Flags] = []
 
-    def add(
-        self, images: Images, indices: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    @property
+    def classes(self) -> Classes:
+        """The likeliest class of each image added so far, [N]."""
+        return np.concatenate(self._classes)
+
+    @property
+    def correct(self) -> Flags:
+        """Whether that is right, [N]."""
+        return np.concatenate(self._correct)
+
+    def add(self, images: Images, indices: npt.NDArray[np.int64]) -> None:
         """Run the dataset's images at ``indices`` and count.
-
-        Returns:
-            The likeliest class of each image and whether it is right, [n] each.
 
         Raises:
             GateError: The engine returned logits that are not finite.
         """
-        return self.count(self.logits(images), indices)
+        self.count(self.logits(images), indices)
 
     def logits(self, images: Images) -> Logits:
         """Run images and return their logits without counting.
@@ -146,16 +154,19 @@ class Tally:
         """
         return run_images(self._session, images)
 
-    def count(
-        self, logits: Logits, indices: npt.NDArray[np.int64]
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-        """Count logits of the dataset's images at ``indices``; returns as :meth:`add`."""
+    def count(self, logits: Logits, indices: npt.NDArray[np.int64]) -> None:
+        """Count logits of the dataset's images at ``indices``."""
         order = np.argsort(-logits, axis=1, kind="stable")[:, :5]
         hits = order == self._dataset.targets[indices][:, None]
         self._samples += len(indices)
         self._first += int(hits[:, 0].sum())
         self._five += int(hits.any(axis=1).sum())
-        return order[:, 0], hits[:, 0]
+        self._classes.append(order[:, 0])
+        self._correct.append(hits[:, 0])
+
+    def against(self, reference: "Tally") -> PairedAccuracy:
+        """Compare with what another engine answered to the same images in the same order."""
+        return compare_predictions(reference.correct, self.correct, reference.classes, self.classes)
 
     def result(self) -> EvalResult:
         """Return the accuracy on the images added so far, at least one."""

@@ -13,8 +13,8 @@ from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.evaluate import EvalResult, Tally, sample_count, spread_indices
 from ran_deploy.runtime.open import Runtime, open_engine
-from ran_deploy.runtime.paired import Classes, Flags, PairedAccuracy, compare_predictions
-from ran_deploy.runtime.session import Logits, Session
+from ran_deploy.runtime.paired import PairedAccuracy
+from ran_deploy.runtime.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,24 +90,16 @@ def flip_session(session: Session, dataset: Dataset, *, batch: int = 64, limit: 
         UsageError: The dataset's classes or image size are not the engine's, or it is empty.
         GateError: The engine returned logits that are not finite.
     """
-    tallies = Tally(session, dataset), Tally(session, dataset)
-    classes: tuple[list[Classes], list[Classes]] = ([], [])
-    correct: tuple[list[Flags], list[Flags]] = ([], [])
+    plain, mean = Tally(session, dataset), Tally(session, dataset)
     with Progress("eval with mirror images", sample_count(dataset, limit), "images") as progress:
         for indices in spread_indices(dataset, batch, limit):
             images = dataset.batch(indices)
-            plain = tallies[0].logits(images)
-            mirrored = tallies[1].logits(np.ascontiguousarray(images[:, :, ::-1]))
-            both: Logits = np.asarray((plain + mirrored) / 2, np.float32)
-            for tally, logits, found, right in zip(tallies, (plain, both), classes, correct, strict=True):
-                likeliest, hits = tally.count(logits, indices)
-                found.append(likeliest)
-                right.append(hits)
+            logits = plain.logits(images)
+            mirrored = mean.logits(np.ascontiguousarray(images[:, :, ::-1]))
+            plain.count(logits, indices)
+            mean.count(np.asarray((logits + mirrored) / 2, np.float32), indices)
             progress.advance(len(indices))
-    paired = compare_predictions(
-        np.concatenate(correct[0]), np.concatenate(correct[1]), np.concatenate(classes[0]), np.concatenate(classes[1])
-    )
-    whole, mean = (tally.result() for tally in tallies)
+    whole, both = plain.result(), mean.result()
     fields = {field.name: getattr(whole, field.name) for field in dataclasses.fields(whole)}
-    flip = Flip(top1=mean.top1, top5=mean.top5, top1_ci95=mean.top1_ci95, paired=paired)
+    flip = Flip(top1=both.top1, top5=both.top5, top1_ci95=both.top1_ci95, paired=mean.against(plain))
     return FlipResult(**fields, flip=flip)
