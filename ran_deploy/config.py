@@ -47,12 +47,20 @@ def read_json(cls: type[T], path: Path) -> T:
         UsageError: The file is missing.
         IntegrityError: It is not JSON, or has unknown keys or values of the wrong type.
     """
-    require_file(path)
+    return parse_json(cls, require_file(path).read_bytes(), where=str(path))
+
+
+def parse_json(cls: type[T], content: bytes, *, where: str) -> T:
+    """Do as :func:`read_json` with the bytes of a file.
+
+    Raises:
+        IntegrityError: They are not JSON, or have unknown keys or values of the wrong type.
+    """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(content.decode("utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(f"{path} is not valid JSON: {error}.", fix="Make the artefact again.") from error
-    return from_mapping(cls, document, where=str(path), error=IntegrityError, fix="Make the artefact again.")
+        raise IntegrityError(f"{where} is not valid JSON: {error}.", fix="Make the artefact again.") from error
+    return from_mapping(cls, document, where=where, error=IntegrityError, fix="Make the artefact again.")
 
 
 def from_mapping(

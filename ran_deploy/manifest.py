@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ran_deploy.config import OMIT_DEFAULT, read_json, to_mapping
+from ran_deploy.config import OMIT_DEFAULT, parse_json, to_mapping
 from ran_deploy.errors import IntegrityError
-from ran_deploy.files import atomic_paths, sha256_bytes, sha256_file
+from ran_deploy.files import atomic_paths, require_file, sha256_bytes, sha256_file
 from ran_deploy.seal import check_seal, sealed_text
 
 DYNAMIC = -1
@@ -160,8 +160,9 @@ def read_manifest(path: Path) -> Manifest | None:
     beside = manifest_path(path)
     if not beside.exists():
         return None
-    manifest = read_json(Manifest, beside)
-    check_seal(beside.read_bytes(), manifest.digest, str(beside))
+    content = require_file(beside).read_bytes()
+    manifest = parse_json(Manifest, content, where=str(beside))
+    check_seal(content, manifest.digest, str(beside))
     return manifest
 
 

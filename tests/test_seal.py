@@ -18,4 +18,6 @@ def test_a_sealed_document_is_the_document_and_its_digest() -> None:
             check_seal(text.replace(old, new, 1).encode(), digest, "it")
     with pytest.raises(IntegrityError):
         check_seal(text.encode(), "0" * 64, "it")
+    with pytest.raises(IntegrityError):
+        check_seal(text.replace('"digest": "' + digest, '"d\\u0069gest": "' + digest).encode(), digest, "it")
     check_seal(b"{}", None, "it")
