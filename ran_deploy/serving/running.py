@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
+from ran_deploy.serving.collector import settle
 from ran_deploy.serving.host import ModelHost
 from ran_deploy.serving.http_limits import HttpLimits
 from ran_deploy.serving.metrics import Metrics
@@ -42,6 +43,7 @@ async def run_server(
             service.control = addresses.loopback if control is None else control
             if await _started(models, stop):
                 loaded = tuple(models.metadata(status.name, status.version) for status in models.models())
+                settle()
                 on_ready(Serving(addresses=addresses, models=loaded, control=service.control))
                 await stop.wait()
             unanswered = await _drained(service, drain_s)

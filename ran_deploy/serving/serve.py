@@ -129,13 +129,13 @@ def serve(
 
     log = start_log(sys.stderr, log_format, log_level)
     try:
-        with asyncio.Runner(loop_factory=_event_loop()) as runner:
+        with asyncio.Runner(loop_factory=event_loop()) as runner:
             return runner.run(run())
     finally:
         stop_log(log)
 
 
-def _event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+def event_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """Return what makes the fastest event loop there is: uvloop's, where it is installed."""
     try:
         import uvloop

@@ -2,14 +2,16 @@
 
 import contextlib
 import os
-import queue
+import select
 import signal
 import socket
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 from ran_deploy.config import from_mapping, to_mapping
+from ran_deploy.serving.collector import settle
 from ran_deploy.serving.engine import ServedEngine
 from ran_deploy.serving.frames import Frame, Kind, Unpacker, describe, pack
 from ran_deploy.serving.slots import Layout, Slots
@@ -30,16 +32,16 @@ def main(channel: int, memory: int) -> None:
     # The host alone decides when the service ends: Ctrl-C and a manager's SIGTERM reach its whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
     idle = threading.Event()
     with socket.socket(fileno=channel) as host:
-        threading.Thread(target=_listen, args=(host, frames, idle), daemon=True).start()
+        threading.Thread(target=_watch, args=(host, idle), daemon=True).start()
         with contextlib.suppress(ConnectionError):
-            _serve(host, memory, frames, idle)
+            _serve(host, memory, idle)
 
 
-def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | None]", idle: threading.Event) -> None:
-    if (opening := frames.get()) is None:
+def _serve(host: socket.socket, memory: int, idle: threading.Event) -> None:
+    frames = _received(host)
+    if (opening := next(frames, None)) is None:
         return
     try:
         spec = ModelSpec(**{**opening.body["spec"], "path": Path(opening.body["spec"]["path"])})
@@ -49,10 +51,11 @@ def _serve(host: socket.socket, memory: int, frames: "queue.SimpleQueue[Frame | 
         return
     with contextlib.closing(engine):
         host.sendall(pack(Frame(Kind.READY, body=to_mapping(engine.facts))))
-        if (enlarged := frames.get()) is None:
+        if (enlarged := next(frames, None)) is None:
             return
         slots = Slots(memory, from_mapping(Layout, enlarged.body, where="the layout"))
-        while (frame := frames.get()) is not None:
+        settle()
+        for frame in frames:
             host.sendall(pack(_compute(engine, slots, frame)))
         idle.set()  # the engine may take its time to end in order
 
@@ -65,14 +68,18 @@ def _compute(engine: ServedEngine, slots: Slots, frame: Frame) -> Frame:
     return Frame(Kind.DONE, frame.slot, frame.images)
 
 
-def _listen(host: socket.socket, frames: "queue.SimpleQueue[Frame | None]", idle: threading.Event) -> None:
-    """Receive frames. The end of the stream is the end of the host: what is still computed then is for no one."""
+def _received(host: socket.socket) -> Iterator[Frame]:
+    """Receive frames until the stream ends; here, and not in a thread, whose every wake costs a request its time."""
     unpacker = Unpacker()
-    with contextlib.suppress(ConnectionError):
-        while data := host.recv(_CHUNK_BYTES):
-            for frame in unpacker.feed(data):
-                frames.put(frame)
-    frames.put(None)
+    while data := host.recv(_CHUNK_BYTES):
+        yield from unpacker.feed(data)
+
+
+def _watch(host: socket.socket, idle: threading.Event) -> None:
+    """End the process soon after the stream: what is still computed then is for no one."""
+    hangup = select.poll()
+    hangup.register(host, 0)  # no event but the stream's end, which is always told
+    hangup.poll()
     if not idle.wait(_GRACE_S):
         os._exit(1)
 
