@@ -1,13 +1,13 @@
 """Keep two downloads into one folder apart, and the folder free of what a failure would leave."""
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable
+from ran_deploy.locks import lock
 
 
 @contextlib.contextmanager
@@ -39,12 +39,10 @@ def claimed(part: Path) -> Iterator[None]:
         UsageError: Another process holds it.
     """
     with _opened(part) as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(stream):
             raise UsageError(
                 f"Another ran-deploy is downloading to {part}.", fix="Wait until it is done, then run this again."
-            ) from error
+            )
         try:
             yield
         finally:

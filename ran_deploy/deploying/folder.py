@@ -2,7 +2,6 @@
 
 import contextlib
 import datetime
-import fcntl
 import json
 import os
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from ran_deploy.config import read_json, to_mapping
 from ran_deploy.deploying.result import Artefact, StageRecord
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_writable, sha256_file, write_text
+from ran_deploy.locks import lock
 from ran_deploy.manifest import read_manifest
 
 _LOCK = ".deploy.lock"
@@ -43,27 +43,24 @@ def check_folder(folder: Path) -> None:
 def held(folder: Path) -> Iterator[None]:
     """Hold the folder, which is made if it is not there, for this process alone.
 
-    The system lets go of the lock when the process ends, however it ends, so one that was killed blocks nobody. What
-    such a process left half written under a temporary name is removed.
+    What a process that was killed left half written under a temporary name is removed.
 
     Raises:
         UsageError: Another process holds it, it holds something else, or it cannot be written to.
     """
     check_folder(folder)
     require_writable(folder / _LOCK)
-    with (folder / _LOCK).open("a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
+    with (folder / _LOCK).open("a+", encoding="utf-8") as holder:
+        if not lock(holder):
+            holder.seek(0)
             raise UsageError(
-                f"Another ran-deploy deploy is at work in {folder} ({lock.read().strip() or 'just started'}).",
+                f"Another ran-deploy deploy is at work in {folder} ({holder.read().strip() or 'just started'}).",
                 fix="Wait until it is done, or choose another --out.",
-            ) from error
-        lock.truncate(0)
+            )
+        holder.truncate(0)
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        lock.write(f"process {os.getpid()}, since {now}\n")
-        lock.flush()
+        holder.write(f"process {os.getpid()}, since {now}\n")
+        holder.flush()
         _remove_half_written(folder)
         yield
 

@@ -1,7 +1,6 @@
 """What an unfinished file of predictions has so far: whole chunks of rows beside it, safe from a kill at any moment."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
@@ -15,6 +14,7 @@ from typing import Literal
 from ran_deploy.config import read_json, to_mapping
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import write_bytes, write_text
+from ran_deploy.locks import lock
 from ran_deploy.offline.record import Identity
 from ran_deploy.offline.run import Chunk
 
@@ -165,13 +165,14 @@ def _held(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"{folder} cannot be made: {error.strerror}.", fix="Choose another --out.") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError as error:
-        raise UsageError(f"Another ran-deploy is writing to {folder}.", fix="Wait until it is done.") from error
+        if not lock(descriptor):
+            raise UsageError(f"Another ran-deploy is writing to {folder}.", fix="Wait until it is done.")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                folder.rmdir()  # if nothing is in it
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()  # if nothing is in it
         os.close(descriptor)
 
 

@@ -1,7 +1,6 @@
 """``train_network``: from a recipe and images to a checkpoint with its manifest, metrics and curves."""
 
 import contextlib
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,6 +18,7 @@ from ran_deploy.data.few_classes import few_classes
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable, sha256_bytes, sha256_file
+from ran_deploy.locks import lock
 from ran_deploy.manifest import Manifest, Parent, publish, verified_manifest
 from ran_deploy.progress import Progress
 from ran_deploy.train.curves import plot_curves
@@ -171,16 +171,14 @@ def _digest(trainer: Trainer) -> str:
 
 @contextlib.contextmanager
 def _held(out: Path) -> Iterator[None]:
-    """Keep other trainings out of a folder; the system lets go of it when the process ends, however it ends."""
+    """Keep other trainings out of a folder."""
     folder = os.open(out, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if not lock(folder):
             raise UsageError(
                 f"Another training is at work in {out}.",
                 fix="Wait until it is done, or take another folder with --out.",
-            ) from error
+            )
         yield
     finally:
         os.close(folder)

@@ -1,6 +1,5 @@
 """``deploy``: what is done, what is not done again, and what is refused."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -17,6 +16,7 @@ from ran_deploy.deploying.options import DeployOptions, Gates, Int8, Load
 from ran_deploy.deploying.request import DeployRequest
 from ran_deploy.deploying.result import read_result
 from ran_deploy.errors import UsageError
+from ran_deploy.locks import lock
 from ran_deploy.manifest import manifest_path
 from tests.deploying.small_deployment import ALL, make_source
 
@@ -176,8 +176,8 @@ def test_two_processes(folder: Path, request_small: DeployRequest) -> None:
     with held(folder), pytest.raises(UsageError, match=rf"at work in .* \(process {os.getpid()}, since ") as caught:
         deploy(folder, request_small, ALL)
     assert caught.value.exit_code == 2
-    with (folder / ".deploy.lock").open("a") as lock:  # free again
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with (folder / ".deploy.lock").open("a") as free:
+        assert lock(free)
 
 
 def test_what_a_killed_process_left_half_written_is_removed(folder: Path, request_small: DeployRequest) -> None:

@@ -32,7 +32,18 @@ ALLOWED = {
     "experiments": {"data", "arch", "runtime", "train", "bench", "report"},
     "deploying": {"data", "arch", "runtime", "graph", "quant", "engine", "bench", "profiling", "report"},
 }
-FOUNDATION = {"errors", "interrupts", "files", "config", "seal", "manifest", "optional", "progress", "resources"}
+FOUNDATION = {
+    "errors",
+    "interrupts",
+    "files",
+    "locks",
+    "config",
+    "seal",
+    "manifest",
+    "optional",
+    "progress",
+    "resources",
+}
 HEAVY = {
     "torch",
     "onnxruntime",

@@ -13,9 +13,10 @@ import pytest
 
 from ran_deploy.cli.app import run
 from ran_deploy.errors import GateError, IntegrityError, MissingError, UsageError
+from ran_deploy.locks import lock
 from ran_deploy.manifest import manifest_path
 from ran_deploy.offline import parts
-from ran_deploy.offline.parts import Parts, claimed_parts
+from ran_deploy.offline.parts import Parts, claimed_parts, parts_folder
 from ran_deploy.offline.predict import predict
 from ran_deploy.offline.run import Chunk
 from ran_deploy.offline.to_file import predict_to_file
@@ -209,6 +210,20 @@ def test_two_at_once_are_kept_apart(engine: Path, make_folder: MakeFolder, out: 
         held.add(Chunk(lines=b"{}\n", rows=1, errors=0))
         with pytest.raises(UsageError, match="Another ran-deploy is writing to"):
             predict_to_file(engine, [folder], out)
+    with pytest.raises(BlockingIOError, match="of the work"), claimed_parts(out, identity, restart=True):
+        raise BlockingIOError("of the work, not of the lock")
+
+
+def test_an_empty_folder_that_another_holds_stays(engine: Path, make_folder: MakeFolder, out: Path) -> None:
+    parts_folder(out).mkdir()
+    other = os.open(parts_folder(out), os.O_RDONLY)
+    try:
+        assert lock(other)
+        with pytest.raises(UsageError, match="Another ran-deploy is writing to"):
+            predict_to_file(engine, [make_folder(1)], out)
+        assert parts_folder(out).is_dir()
+    finally:
+        os.close(other)
 
 
 def test_strict_ends_the_run_and_keeps_what_is_done(

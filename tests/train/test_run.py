@@ -1,6 +1,5 @@
 """Training end to end on the generated set: what is written, and that a killed run resumes to the same state."""
 
-import fcntl
 import json
 import os
 import signal
@@ -15,6 +14,7 @@ from safetensors.torch import load_file
 
 from ran_deploy.arch.checkpoint import load_checkpoint
 from ran_deploy.errors import GateError, IntegrityError, UsageError
+from ran_deploy.locks import lock
 from ran_deploy.manifest import verified_manifest
 from ran_deploy.train import loop
 from ran_deploy.train.plan import find_recipe
@@ -185,7 +185,7 @@ def test_two_trainings_do_not_share_a_folder(recipe: Path, tmp_path: Path) -> No
     out = tmp_path / "run"
     out.mkdir()
     other = os.open(out, os.O_RDONLY)
-    fcntl.flock(other, fcntl.LOCK_EX)  # as another process holds it
+    assert lock(other)  # as another process holds it
     with pytest.raises(UsageError, match="Another training is at work"):
         start(recipe, out)
     os.close(other)
