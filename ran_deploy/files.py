@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.interrupts import ctrl_c_deferred
+from ran_deploy.temporaries import temporary_file
 
 _CHUNK_BYTES = 1 << 20
 
@@ -72,7 +73,8 @@ def cache_folder(name: str) -> Path:
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it is synced and renamed to ``path``.
 
-    On any exception, Ctrl-C included, the temporary file is removed and an existing ``path`` stays as it was.
+    On any exception, Ctrl-C included, the temporary file is removed and an existing ``path`` stays as it was. One that
+    a SIGKILL leaves is removed by whoever next writes the same ``path``.
 
     Raises:
         UsageError: The folder cannot be written to, or its disk is full.
@@ -87,29 +89,24 @@ def atomic_paths(*paths: Path, within: Path | None = None) -> Iterator[tuple[Pat
 
     Args:
         paths: The files.
-        within: A folder on the same disk for the temporary files, which nobody removes after a SIGKILL; None: beside
-            each file.
+        within: A folder on the same disk for the temporary files; None: beside each file.
 
     Raises:
         UsageError: A folder cannot be written to, or its disk is full.
     """
-    temporaries: list[Path] = []
     try:
-        # Those made before a failure are removed below.
-        temporaries.extend(_temporary(path, within or path.parent) for path in paths)
-        yield tuple(temporaries)
-        for temporary in temporaries:
-            _sync(temporary)
-            temporary.chmod(0o666 & ~umask())
-        with ctrl_c_deferred():
-            for path, temporary in zip(paths, temporaries, strict=True):
-                temporary.replace(path)
-        _sync(paths[0].parent)
+        with contextlib.ExitStack() as stack:
+            temporaries = [stack.enter_context(temporary_file(path, within or path.parent)) for path in paths]
+            yield tuple(temporaries)
+            for temporary in temporaries:
+                _sync(temporary)
+                temporary.chmod(0o666 & ~umask())
+            with ctrl_c_deferred():
+                for path, temporary in zip(paths, temporaries, strict=True):
+                    temporary.replace(path)
+            _sync(paths[0].parent)
     except OSError as error:
         raise write_error(paths[0], error) from error
-    finally:
-        for temporary in temporaries:
-            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -143,13 +140,6 @@ def require_writable(path: Path) -> None:
             pass
     except OSError as error:
         raise write_error(path, error) from error
-
-
-def _temporary(path: Path, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.", suffix=".tmp")
-    os.close(handle)
-    return Path(name)
 
 
 def _sync(path: Path) -> None:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from ran_deploy.files import sha256_file, umask, write_error
 from ran_deploy.interrupts import ctrl_c_deferred
 from ran_deploy.packaging.record import RECORD
 from ran_deploy.packaging.result import PackagedFile
+from ran_deploy.temporaries import temporary_folder
 
 
 def check_target(out: Path, *, force: bool) -> None:
@@ -64,17 +64,12 @@ def staging(beside: Path) -> Iterator[Path]:
     Raises:
         UsageError: The place cannot be written to, or its disk is full.
     """
-    temporary: Path | None = None
     try:
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=beside.parent, prefix=f".{beside.name}.", suffix=".tmp"))
-        temporary.chmod(0o777 & ~umask())
-        yield temporary
+        with temporary_folder(beside) as temporary:
+            temporary.chmod(0o777 & ~umask())
+            yield temporary
     except OSError as error:
         raise write_error(beside, error) from error
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def sync_tree(folder: Path) -> None:

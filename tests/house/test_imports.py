@@ -37,6 +37,7 @@ FOUNDATION = {
     "interrupts",
     "files",
     "locks",
+    "temporaries",
     "config",
     "seal",
     "manifest",
