@@ -25,7 +25,7 @@ demo: $(VENV)/demo.stamp
 	printf '\nThe files are in demo/, each with its manifest beside it.\n'
 
 test: $(VENV)/dev.stamp
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadscope
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """What holds for every test."""
 
 import signal
-from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,14 +13,19 @@ from ran_deploy.runtime.gpu import require_gpu
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-TESTS = Path(__file__).parent
+@pytest.hookimpl(optionalhook=True)  # pytest may run without xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep an area's tests in one process: they share networks, engines and builds, which are else made in each.
+
+    ``--dist loadgroup`` would do it by marks, but has no effect with pytest 9.2 and xdist 3.8, and does not say so.
+    """
+    from tests.areas import AreaScheduling
+
+    return AreaScheduling(config, log)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep an area's tests in one process, and skip what is marked ``gpu`` where there is none, with the reason."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:  # areas share networks, engines and builds, which would else be made in each process
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(TESTS).parts[0]))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked ``gpu`` where there is none, with the reason."""
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if not marked:
         return
