@@ -1,7 +1,7 @@
 """Typed configuration: frozen dataclasses read strictly from TOML or JSON.
 
-One reader serves recipes (TOML) and manifests (JSON): each value is checked against the field's type,
-unknown keys are refused with the nearest known name, and nothing is converted silently.
+One reader serves recipes (TOML) and manifests (JSON, :mod:`ran_deploy.json_files`): each value is checked against the
+field's type, unknown keys are refused with the nearest known name, and nothing is converted silently.
 """
 
 import ast
@@ -9,7 +9,6 @@ import dataclasses
 import difflib
 import inspect
 import itertools
-import json
 import textwrap
 import tomllib
 import types
@@ -17,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from ran_deploy.errors import IntegrityError, RanDeployError, UsageError
+from ran_deploy.errors import RanDeployError, UsageError
 from ran_deploy.files import require_file
 
 T = TypeVar("T")
@@ -38,29 +37,6 @@ def read_toml(cls: type[T], path: Path) -> T:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not valid TOML: {error}.", fix="Correct the file.") from error
     return from_mapping(cls, document, where=str(path))
-
-
-def read_json(cls: type[T], path: Path) -> T:
-    """Read a JSON file into the dataclass ``cls``.
-
-    Raises:
-        UsageError: The file is missing.
-        IntegrityError: It is not JSON, or has unknown keys or values of the wrong type.
-    """
-    return parse_json(cls, require_file(path).read_bytes(), where=str(path))
-
-
-def parse_json(cls: type[T], content: bytes, *, where: str) -> T:
-    """Do as :func:`read_json` with the bytes of a file.
-
-    Raises:
-        IntegrityError: They are not JSON, or have unknown keys or values of the wrong type.
-    """
-    try:
-        document = json.loads(content.decode("utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise IntegrityError(f"{where} is not valid JSON: {error}.", fix="Make the artefact again.") from error
-    return from_mapping(cls, document, where=where, error=IntegrityError, fix="Make the artefact again.")
 
 
 def from_mapping(

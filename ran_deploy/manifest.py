@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ran_deploy.config import OMIT_DEFAULT, parse_json, to_mapping
+from ran_deploy.config import OMIT_DEFAULT, to_mapping
 from ran_deploy.errors import IntegrityError
-from ran_deploy.files import atomic_paths, require_file, sha256_bytes, sha256_file
+from ran_deploy.files import atomic_paths, require_file, sha256_file
+from ran_deploy.json_files import json_digest, parse_json
 from ran_deploy.seal import check_seal, sealed_text
 
 DYNAMIC = -1
@@ -147,8 +148,7 @@ def manifest_path(path: Path) -> Path:
 
 def stage_key(stage: str, inputs: Mapping[str, Any], versions: Mapping[str, str]) -> str:
     """Digest what determines a stage's result: its inputs' hashes, its options and the versions in use."""
-    document = {"stage": stage, "inputs": to_mapping(inputs), "versions": dict(versions)}
-    return sha256_bytes(json.dumps(document, sort_keys=True).encode())
+    return json_digest({"stage": stage, "inputs": inputs, "versions": versions})
 
 
 def read_manifest(path: Path) -> Manifest | None:

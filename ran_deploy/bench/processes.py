@@ -12,9 +12,10 @@ import ran_deploy
 from ran_deploy import errors
 from ran_deploy.bench.measure import measure
 from ran_deploy.bench.request import Measured, Request
-from ran_deploy.config import from_mapping, read_json, to_mapping
+from ran_deploy.config import from_mapping, to_mapping
 from ran_deploy.errors import RanDeployError
 from ran_deploy.files import write_text
+from ran_deploy.json_files import read_json
 
 _ERRORS = {kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type)}
 

@@ -1,12 +1,12 @@
 """Wrong labels on purpose: the noise under which the paper trains (Wang et al., 2017, section 4.1, "Noisy Label")."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from ran_deploy.data.dataset import Targets
 from ran_deploy.errors import UsageError
+from ran_deploy.files import sha256_bytes
 
 _STREAM = (0, 0, 1)
 """Behind the seed: numpy fills seeds up with zeros, so this differs from (seed, epoch) and (seed, 1, step)."""
@@ -53,5 +53,5 @@ def noisy_targets(targets: Targets, classes: int, probability: float, seed: int)
 
 def describe_noise(clean: Targets, noisy: Targets) -> LabelNoise:
     """Return what tells one draw of noise from another, for a manifest."""
-    digest = hashlib.sha256(noisy.astype("<i8").tobytes()).hexdigest()
+    digest = sha256_bytes(noisy.astype("<i8").tobytes())
     return LabelNoise(count=len(clean), changed=int((clean != noisy).sum()), sha256=digest)

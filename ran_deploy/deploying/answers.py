@@ -1,15 +1,13 @@
 """What an engine answers on the test images, kept as a file: compared in pairs later, without running it again."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ran_deploy.bench.pareto_points import Judged
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.errors import UsageError
-from ran_deploy.files import write_text
+from ran_deploy.json_files import read_json, write_json
 from ran_deploy.runtime.evaluate import EvalResult
 from ran_deploy.runtime.paired import PairedAccuracy, compare_predictions
 
@@ -58,7 +56,7 @@ def write_answers(path: Path, judged: Judged) -> None:
         classes=tuple(int(index) for index in judged.classes),
         correct="".join("1" if right else "0" for right in judged.correct),
     )
-    write_text(path, json.dumps(to_mapping(answers)) + "\n")
+    write_json(path, answers, indent=None)
 
 
 def read_answers(path: Path) -> Answers:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.bench.pareto_result import ParetoResult
-from ran_deploy.config import read_json
 from ran_deploy.deploying.context import Context
 from ran_deploy.deploying.recommend import recommend
 from ran_deploy.deploying.result import DeployResult, Link, Source, StageRecord, Variant
 from ran_deploy.deploying.variants import read_variants
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import sha256_file
+from ran_deploy.json_files import read_json
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.resources import shipped_weights
 

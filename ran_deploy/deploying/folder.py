@@ -2,15 +2,14 @@
 
 import contextlib
 import datetime
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.deploying.result import Artefact, StageRecord
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.files import require_writable, sha256_file, write_text
+from ran_deploy.files import require_writable, sha256_file
+from ran_deploy.json_files import read_json, write_json
 from ran_deploy.locks import lock
 from ran_deploy.manifest import read_manifest
 
@@ -88,7 +87,7 @@ def write_record(folder: Path, record: StageRecord) -> None:
     Raises:
         UsageError: The folder cannot be written to, or its disk is full.
     """
-    write_text(_record_path(folder, record.name), json.dumps(to_mapping(record), indent=1) + "\n")
+    write_json(_record_path(folder, record.name), record, indent=1)
 
 
 def artefact(folder: Path, path: Path) -> Artefact:

@@ -1,7 +1,6 @@
 """The stages that measure engines: accuracy, latency under load, time by layer, and the Pareto front."""
 
 import contextlib
-import json
 from pathlib import Path
 
 from ran_deploy.bench.benchmark import benchmark
@@ -10,14 +9,13 @@ from ran_deploy.bench.options import DEFAULT_BATCHES
 from ran_deploy.bench.pareto import judge, weigh
 from ran_deploy.bench.pareto_points import Entry
 from ran_deploy.bench.pareto_result import ParetoOptions
-from ran_deploy.config import to_mapping
 from ran_deploy.deploying.answers import read_answers, write_answers
 from ran_deploy.deploying.context import Context, command, opened_in
 from ran_deploy.deploying.data import digest_of
 from ran_deploy.deploying.models import Done
 from ran_deploy.deploying.stage import Outcome, Stage
 from ran_deploy.errors import MissingError
-from ran_deploy.files import write_text
+from ran_deploy.json_files import write_json
 from ran_deploy.manifest import DYNAMIC
 from ran_deploy.optional import require
 from ran_deploy.profiling.profile import profile
@@ -90,7 +88,7 @@ def bench_stage(context: Context, precision: str, runtime: str, parent: str) -> 
             runtime=opened_in(runtime),
             csv=out.with_suffix(".csv"),
         )
-        write_text(out, json.dumps(to_mapping(result), indent=1, allow_nan=False) + "\n")
+        write_json(out, result, indent=1)
         first = result.results[0]
         tail = "" if first.p99_ms is None else f", p99 {first.p99_ms:.3g} ms"
         return Outcome(
@@ -139,7 +137,7 @@ def profile_stage(context: Context, precision: str, runtime: str, parent: str) -
             threads=threads,
             runtime=opened_in(runtime),  # type: ignore[arg-type]  # only those that can be profiled have this stage
         )
-        write_text(out, json.dumps(to_mapping(result), indent=1, allow_nan=False) + "\n")
+        write_json(out, result, indent=1)
         top = result.parts[0]
         return Outcome(paths=(out,), summary=f"{100 * top.share:.0f}% of a run in {top.name}, at batch {batch}")
 
@@ -186,7 +184,7 @@ def pareto_stage(context: Context, variants: list[tuple[str, str]]) -> Stage:
             entries = [_entry(context, stack, precision, runtime) for precision, runtime in known]
             judged = [read_answers(place(context, "accuracy", *pair)).judged for pair in known]
             result = weigh(entries, judged, options, absent=context.runtimes.absent, environment=environment, plot=plot)
-        write_text(out, json.dumps(to_mapping(result), indent=1, allow_nan=False) + "\n")
+        write_json(out, result, indent=1)
         front = sum(not point.latency.dominated_by for point in result.points)
         return Outcome(
             paths=(out,) if plot is None else (out, plot),

@@ -3,7 +3,6 @@
 ``report.json`` is a :class:`DeployResult`, written by :func:`write_result` and read by :func:`read_result`.
 """
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +10,8 @@ from typing import Any, Literal
 from ran_deploy.bench.environment import Environment
 from ran_deploy.bench.pareto_result import ParetoResult
 from ran_deploy.bench.result import BenchResult
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.deploying.options import DeployOptions, PrecisionName, RuntimeName
-from ran_deploy.files import write_text
+from ran_deploy.json_files import read_json, write_json
 from ran_deploy.manifest import Build, Contract, Parent
 from ran_deploy.profiling.result import ProfileResult
 from ran_deploy.runtime.evaluate import EvalResult
@@ -221,7 +219,7 @@ def write_result(result: DeployResult, folder: Path) -> Path:
         UsageError: The folder cannot be written to, or its disk is full.
     """
     path = folder / REPORT_JSON
-    write_text(path, json.dumps(to_mapping(result), indent=1, allow_nan=False) + "\n")
+    write_json(path, result, indent=1)
     return path
 
 

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 from ran_deploy.bench.pareto_result import ParetoPoint, ParetoResult
 from ran_deploy.bench.result import BenchResult
 from ran_deploy.bench.statistics import percentile
-from ran_deploy.config import read_json
 from ran_deploy.deploying.answers import Answers, read_answers
 from ran_deploy.deploying.context import Context
 from ran_deploy.deploying.measures import place, variant_name
 from ran_deploy.deploying.options import PLAN_RUNTIMES, PrecisionName, RuntimeName
 from ran_deploy.deploying.plan import REFERENCE, asked_for, variants_of
 from ran_deploy.deploying.result import Samples, SloResult, StageRecord, Variant, VariantStatus
+from ran_deploy.json_files import read_json
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.profiling.result import ProfileResult
 

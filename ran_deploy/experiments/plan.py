@@ -1,15 +1,13 @@
 """``plan.json``: what an experiment was asked for and what was chosen, fixed before anything is trained."""
 
-import json
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.experiments.budget import Speed, Work
 from ran_deploy.experiments.definitions import Experiment
-from ran_deploy.files import sha256_bytes, write_text
+from ran_deploy.json_files import json_digest, read_json, write_json
 from ran_deploy.train.recipe import Recipe
 
 
@@ -57,8 +55,7 @@ class Plan:
 
     def sealed(self) -> "Plan":
         """Return the plan with its digest."""
-        document = to_mapping(asdict(replace(self, sha256="")))
-        return replace(self, sha256=sha256_bytes(json.dumps(document, sort_keys=True).encode()))
+        return replace(self, sha256=json_digest(replace(self, sha256="")))
 
 
 def plan_path(out: Path) -> Path:
@@ -107,7 +104,7 @@ def recipe_of(experiment: Experiment, work: Work) -> Recipe:
 
 def write_plan(out: Path, plan: Plan) -> None:
     """Write a plan into a folder."""
-    write_text(plan_path(out), json.dumps(to_mapping(plan), indent=2) + "\n")
+    write_json(plan_path(out), plan)
 
 
 def _same(path: Path, kept: dict[str, object], asked: dict[str, object]) -> None:

@@ -1,12 +1,12 @@
 """An experiment's result as tables: the rows, and the files ``results.json`` and ``table.md``."""
 
-import json
 from pathlib import Path
 
 from ran_deploy.config import to_mapping
 from ran_deploy.experiments.plan import Plan
 from ran_deploy.experiments.result import ExperimentResult
 from ran_deploy.files import write_text
+from ran_deploy.json_files import write_json
 from ran_deploy.progress import duration
 from ran_deploy.report.words import counted
 from ran_deploy.train.recipe import Recipe
@@ -112,8 +112,7 @@ def markdown(result: ExperimentResult) -> str:
 
 def write_tables(result: ExperimentResult, out: Path) -> None:
     """Write ``results.json`` and ``table.md`` into a folder."""
-    document = {"schema": f"ran-deploy.{SCHEMA}", **to_mapping(result)}
-    write_text(out / "results.json", json.dumps(document, indent=2, allow_nan=False) + "\n")
+    write_json(out / "results.json", {"schema": f"ran-deploy.{SCHEMA}", **to_mapping(result)})
     write_text(out / "table.md", markdown(result))
 
 

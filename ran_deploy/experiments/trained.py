@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.data.dataset import batches
 from ran_deploy.errors import IntegrityError
 from ran_deploy.experiments.definitions import Contender
 from ran_deploy.experiments.setting import Data, Setting
-from ran_deploy.files import write_text
+from ran_deploy.json_files import read_json, write_json
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.evaluate import EvalResult, Tally
 from ran_deploy.runtime.open import open_engine
@@ -132,7 +131,7 @@ def finish(setting: Setting, contender: Contender, seed: int) -> Trained:
         top5=measured.top5,
         predicted=tuple(predicted.tolist()),
     )
-    write_text(path, json.dumps(to_mapping(trained)) + "\n")
+    write_json(path, trained, indent=None)
     # Weights, average and optimizer, several times the checkpoint: of no use to a finished run.
     (folder / "state.safetensors").unlink(missing_ok=True)
     return trained

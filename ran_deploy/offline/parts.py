@@ -1,7 +1,6 @@
 """What an unfinished file of predictions has so far: whole chunks of rows beside it, safe from a kill at any moment."""
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -11,9 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ran_deploy.config import read_json, to_mapping
+from ran_deploy.config import to_mapping
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.files import write_bytes, write_text
+from ran_deploy.files import write_bytes
+from ran_deploy.json_files import read_json, write_json
 from ran_deploy.locks import lock
 from ran_deploy.offline.record import Identity
 from ran_deploy.offline.run import Chunk
@@ -109,8 +109,7 @@ class Parts:
             if path.name not in kept:
                 path.unlink()
         if stored is None:
-            document = to_mapping(Journal(identity=identity))
-            write_text(self.folder / _JOURNAL, json.dumps(document, indent=2) + "\n")
+            write_json(self.folder / _JOURNAL, Journal(identity=identity))
 
     def add(self, chunk: Chunk) -> None:
         """Take the rows that follow; they are on the disk soon, see :data:`CHUNK_BYTES` and :data:`CHUNK_S`.

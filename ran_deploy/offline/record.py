@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Literal
 
 from ran_deploy import __version__
-from ran_deploy.config import read_json, to_mapping
+from ran_deploy.config import to_mapping
 from ran_deploy.errors import IntegrityError
 from ran_deploy.files import sha256_file
+from ran_deploy.json_files import read_json
 from ran_deploy.manifest import manifest_path, stage_key
 from ran_deploy.offline.options import EngineChoice, RowOptions
 from ran_deploy.offline.rows import SCHEMA

@@ -1,13 +1,11 @@
 """What a package says of itself, in one file at its top: which engines it holds, and how they are served."""
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from ran_deploy import __version__
-from ran_deploy.config import read_json, to_mapping
-from ran_deploy.files import write_text
+from ran_deploy.json_files import read_json, write_json
 
 RECORD = "ran-deploy-package.json"
 """Triton takes the folders in a model repository for models and leaves files alone."""
@@ -65,4 +63,4 @@ def write_record(folder: Path, record: PackageRecord) -> None:
     Raises:
         UsageError: The folder cannot be written to, or its disk is full.
     """
-    write_text(folder / RECORD, json.dumps(to_mapping(record), indent=2) + "\n")
+    write_json(folder / RECORD, record)

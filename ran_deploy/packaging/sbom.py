@@ -4,13 +4,14 @@ Source: https://cyclonedx.org/docs/1.6/json/. The same content gives the same by
 serial number is made of the content. ``hatch_build.py`` uses it too, where only the standard library is installed.
 """
 
-import hashlib
 import json
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ran_deploy.files import sha256_file
 
 SBOM = "sbom.cdx.json"
 _NAMESPACE = uuid.UUID("c61b0ba5-9b1e-5f3c-8f0f-2d8f0c4d2f61")
@@ -93,7 +94,4 @@ def shipped_models(folder: Path) -> list[Model]:
     Args:
         folder: ``models/weights``.
     """
-    return [
-        Model(name=path.name, sha256=hashlib.sha256(path.read_bytes()).hexdigest())
-        for path in sorted(folder.glob("*.safetensors"))
-    ]
+    return [Model(name=path.name, sha256=sha256_file(path)) for path in sorted(folder.glob("*.safetensors"))]

@@ -1,11 +1,10 @@
 """One run as a file that Perfetto and Chrome open: the trace event format's JSON, complete events in microseconds."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from ran_deploy.files import write_text
+from ran_deploy.json_files import write_json
 from ran_deploy.profiling.result import KernelCost, ProfileResult
 from ran_deploy.profiling.sample import KernelTime
 
@@ -56,7 +55,7 @@ def write_trace(result: ProfileResult, run: Sequence[KernelTime], costs: Sequenc
     Raises:
         UsageError: The file cannot be written.
     """
-    write_text(path, json.dumps(trace_document(result, run, costs), allow_nan=False) + "\n")
+    write_json(path, trace_document(result, run, costs), indent=None)
 
 
 def _spans(run: Sequence[KernelTime]) -> Iterator[tuple[float, float]]:

@@ -4,7 +4,6 @@ A range is filed under the node that makes the value ("stages.1.mask.down.0.0/Ad
 and not under the value's own name ("add_4421"), which the exporter numbers anew in each version.
 """
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,10 +12,10 @@ from typing import Any, Literal
 
 import onnx
 
-from ran_deploy.config import read_json, to_mapping
 from ran_deploy.data.contract import MASK_PREFIX
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.files import require_file, sha256_bytes, write_text
+from ran_deploy.files import require_file, sha256_bytes
+from ran_deploy.json_files import json_digest, read_json, write_json
 from ran_deploy.manifest import Manifest, Parent, Preprocessing
 from ran_deploy.quant.calibrate import METHODS, Ranges
 from ran_deploy.quant.ranges import float_values
@@ -84,7 +83,7 @@ class CalibrationFile:
 
     def digest(self) -> str:
         """Return the digest of all other fields."""
-        return sha256_bytes(json.dumps(to_mapping(replace(self, content_sha256="")), sort_keys=True).encode())
+        return json_digest(replace(self, content_sha256=""))
 
     def require_checkpoint(self, source: Manifest, name: str) -> None:
         """Check that the ranges are those of a model's weights and preprocessing.
@@ -187,7 +186,7 @@ def save_calibration_file(
         versions=dict(versions),
     )
     content = replace(content, content_sha256=content.digest())
-    write_text(path, json.dumps(to_mapping(content), indent=1, allow_nan=False) + "\n")
+    write_json(path, content, indent=1)
     return content
 
 

@@ -14,7 +14,8 @@ from typing import Any, TypeGuard
 
 from ran_deploy.config import to_mapping
 from ran_deploy.errors import UsageError
-from ran_deploy.files import cache_folder, sha256_bytes, write_text
+from ran_deploy.files import cache_folder
+from ran_deploy.json_files import json_digest, write_json
 from ran_deploy.quant.calibrate import Ranges
 
 _SCHEMA = "ran-deploy.ranges/v1"
@@ -38,11 +39,11 @@ def write_ranges(key: Mapping[str, Any], ranges: Ranges) -> None:
     """Store ranges for this key, atomically; a folder that cannot be written to is left alone."""
     document = {"schema": _SCHEMA, "key": _plain(key), "maxima": ranges.maxima, "amax": ranges.amax}
     with contextlib.suppress(UsageError):
-        write_text(_entry(key), json.dumps(document, allow_nan=False) + "\n")
+        write_json(_entry(key), document, indent=None)
 
 
 def _entry(key: Mapping[str, Any]) -> Path:
-    return cache_folder("ranges") / f"{sha256_bytes(json.dumps(_plain(key), sort_keys=True).encode())}.json"
+    return cache_folder("ranges") / f"{json_digest(key)}.json"
 
 
 def _plain(key: Mapping[str, Any]) -> Any:

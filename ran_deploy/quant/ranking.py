@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from ran_deploy.config import from_mapping, to_mapping
+from ran_deploy.config import from_mapping
 from ran_deploy.errors import RanDeployError
-from ran_deploy.files import write_text
 from ran_deploy.graph.parity import compare_logits
+from ran_deploy.json_files import write_json
 from ran_deploy.manifest import Contract, Manifest, stage_key
 from ran_deploy.progress import Progress
 from ran_deploy.quant.calibrate import Method
@@ -137,7 +137,7 @@ def rank(make: Callable[[], Variants], plan: SensitivityPlan, *, name: str, path
         key=key,
         elapsed_s=time.monotonic() - started_s,
     )
-    write_text(path, json.dumps(to_mapping(result), indent=2, allow_nan=False) + "\n")
+    write_json(path, result)
     state.remove()
     return result
 

@@ -1,7 +1,6 @@
 """``train_network``: from a recipe and images to a checkpoint with its manifest, metrics and curves."""
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from ran_deploy.data.few_classes import few_classes
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
 from ran_deploy.files import require_writable, sha256_bytes, sha256_file
+from ran_deploy.json_files import json_digest
 from ran_deploy.locks import lock
 from ran_deploy.manifest import Manifest, Parent, publish, verified_manifest
 from ran_deploy.progress import Progress
@@ -165,8 +165,7 @@ def _publish(
 
 
 def _digest(trainer: Trainer) -> str:
-    settings = json.dumps(trainer.state.identity, sort_keys=True).encode()
-    return sha256_bytes(settings + trainer.examples.targets.tobytes())
+    return json_digest({"run": trainer.state.identity, "targets": sha256_bytes(trainer.examples.targets.tobytes())})
 
 
 @contextlib.contextmanager

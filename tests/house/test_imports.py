@@ -39,6 +39,7 @@ FOUNDATION = {
     "locks",
     "temporaries",
     "config",
+    "json_files",
     "seal",
     "manifest",
     "optional",
