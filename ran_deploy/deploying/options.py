@@ -9,6 +9,7 @@ from ran_deploy.errors import UsageError
 from ran_deploy.manifest import BatchProfile
 from ran_deploy.quant.calibrate import Method
 from ran_deploy.runtime.gate import DEFAULT_MAX_DROP, Gate
+from ran_deploy.runtime.threads import check_threads
 
 PrecisionName = Literal["fp32", "fp16", "int8"]
 RuntimeName = Literal[
@@ -142,8 +143,7 @@ class Target:
                     fix=f"Correct --{what}.",
                 )
         make_profile(self.batch.min_batch, self.batch.opt_batch, self.batch.max_batch)
-        if self.threads is not None and self.threads < 1:
-            raise UsageError(f"The number of threads is {self.threads}; expected at least 1.")
+        check_threads(self.threads)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,8 @@ def test_respects_the_affinity_mask() -> None:
     assert usable_cpus() == len(mask)
 
 
-@pytest.mark.parametrize("threads", [0, -2])
-def test_refuses_less_than_one(threads: int) -> None:
+@pytest.mark.parametrize("threads", [0, -2, 1025, 2**31, 10**20])
+def test_refuses_less_than_one_and_more_than_can_be(threads: int) -> None:
     with pytest.raises(UsageError, match=f"threads is {threads}; expected at least 1"):
         check_threads(threads)
 
@@ -26,3 +26,4 @@ def test_refuses_less_than_one(threads: int) -> None:
 def test_takes_none_and_one() -> None:
     check_threads(None)
     check_threads(1)
+    check_threads(1024)
