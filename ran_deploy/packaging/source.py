@@ -7,7 +7,7 @@ from typing import Literal
 
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file
-from ran_deploy.manifest import BatchProfile, Contract, Manifest, verified_manifest
+from ran_deploy.manifest import BatchProfile, Contract, Manifest, manifest_path, verified_manifest
 from ran_deploy.runtime.archive import ARCHIVE_SUFFIX
 
 _KINDS: dict[str, Literal["onnx", "plan"]] = {".onnx": "onnx", ".plan": "plan"}
@@ -59,7 +59,7 @@ def read_source(path: Path) -> EngineSource:
     if manifest is None:
         raise UsageError(
             f"{path} has no manifest beside it, so its labels and preprocessing are unknown.",
-            fix="Make it with ran-deploy export, quantize or build, or restore the manifest.",
+            fix=f"Put {manifest_path(path).name}, which was written with it, back beside it, or make it again.",
         )
     if manifest.kind != kind:
         raise IntegrityError(

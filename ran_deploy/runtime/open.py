@@ -7,7 +7,7 @@ from typing import Literal
 from ran_deploy.cuda.open import CudaBackend
 from ran_deploy.errors import IncompatibleError, IntegrityError, MissingError, RanDeployError, UsageError
 from ran_deploy.files import require_file
-from ran_deploy.manifest import Manifest, verified_manifest
+from ran_deploy.manifest import Manifest, manifest_path, verified_manifest
 from ran_deploy.optional import require
 from ran_deploy.runtime.archive import ARCHIVE_SUFFIX, extracted
 from ran_deploy.runtime.base import EngineSession
@@ -98,7 +98,8 @@ def _open_file(
     if manifest is None and not trust:
         raise UsageError(
             f"{path} has no manifest beside it, so its labels and preprocessing are unknown.",
-            fix="Export it with ran-deploy export, or add --trust to read what the file itself says.",
+            fix=f"Put {manifest_path(path).name}, which was written with it, back beside it, or add --trust to read what the "
+            "file itself says.",
         )
     if manifest is not None and manifest.kind != kind:
         raise IntegrityError(
