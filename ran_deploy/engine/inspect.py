@@ -119,8 +119,8 @@ def _plan_header(path: Path, manifest: Manifest | None) -> PlanHeader | None:
     with path.open("rb") as stream:
         head = stream.read(_HEADER_BYTES)
     try:
-        return read_plan_header(head)
-    except IntegrityError as error:
+        return read_plan_header(head, str(path))
+    except IntegrityError:
         if manifest is not None and manifest.build is not None:
             return None
-        raise IntegrityError(f"{path}: {error.message}", fix=error.fix) from error
+        raise

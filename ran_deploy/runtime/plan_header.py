@@ -22,8 +22,8 @@ class PlanHeader:
     """Compute capabilities; the last ends in "+" where later GPUs are covered. Of meaning for TensorRT-RTX only."""
 
 
-def read_header(plan: bytes) -> PlanHeader:
-    """Read the header of a plan.
+def read_header(plan: bytes, name: str = "The file") -> PlanHeader:
+    """Read the header of a plan, which an error calls by ``name``.
 
     Bytes 24 to 27 hold the version. In TensorRT-RTX plans byte 32 is a bit mask of targets, of which the bit 64
     is set in plans built for the default targets, which run on later GPUs too.
@@ -32,7 +32,7 @@ def read_header(plan: bytes) -> PlanHeader:
         IntegrityError: The bytes are not the beginning of a TensorRT plan.
     """
     if len(plan) < HEADER_BYTES or plan[1:4] != _MAGIC_TAIL:
-        raise IntegrityError("The file does not begin like a TensorRT plan.", fix="Build it again: ran-deploy build")
+        raise IntegrityError(f"{name} does not begin like a TensorRT plan.", fix="Build it again: ran-deploy build")
     mask = plan[_TARGETS]
     targets = [name for bit, name in _BITS.items() if mask & bit]
     if targets and mask & _AND_LATER:

@@ -120,7 +120,7 @@ def _described(path: Path, manifest: Manifest) -> Origin:
 
 def _hinted(path: Path) -> Origin:
     with path.open("rb") as stream:
-        header = read_header(stream.read(HEADER_BYTES))
+        header = read_header(stream.read(HEADER_BYTES), str(path))
     full = _numbers(header.version)[0] >= _OLDEST_FULL
     targets = None if full else header.targets or None
     return Origin(flavour="tensorrt" if full else "tensorrt-rtx", version=header.version, targets=targets)
