@@ -15,6 +15,7 @@ from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.files import require_file
 
 _FORMAT = "ran-deploy.checkpoint/v1"
+_SUFFIX = ".safetensors"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ def read_info(path: Path) -> CheckpointInfo:
     """Read only the metadata of a checkpoint.
 
     Raises:
-        UsageError: The file is missing, or is safetensors from elsewhere.
+        UsageError: The file is missing, is no safetensors file, or is one from elsewhere.
         IntegrityError: It is not a whole safetensors file.
     """
     require_file(path, what="checkpoint")
@@ -46,6 +47,11 @@ def read_info(path: Path) -> CheckpointInfo:
         with safe_open(path, framework="pt") as stored:
             metadata = stored.metadata() or {}
     except SafetensorError as error:
+        if path.suffix != _SUFFIX:
+            raise UsageError(
+                f"{path} is not a checkpoint of ran-deploy, whose name ends in {_SUFFIX}.",
+                fix="Give the file that ran-deploy train wrote. Pickles (.pt, .pth) may run code and are not read.",
+            ) from error
         raise _damaged(path, error) from error
     if metadata.get("format") != _FORMAT:
         raise UsageError(

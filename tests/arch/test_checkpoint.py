@@ -47,6 +47,13 @@ def test_missing_and_folder(tmp_path: Path) -> None:
         read_info(tmp_path)
 
 
+def test_a_file_of_another_kind(tmp_path: Path) -> None:
+    path = tmp_path / "x.pth"
+    torch.save({"x": torch.zeros(2)}, path)
+    with pytest.raises(UsageError, match=r"x\.pth is not a checkpoint of ran-deploy, whose name ends in \.safetensors"):
+        load_checkpoint(path)
+
+
 def test_safetensors_from_elsewhere(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file({"x": torch.zeros(2)}, path)
