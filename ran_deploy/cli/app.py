@@ -95,10 +95,12 @@ def run(arguments: list[str]) -> int:
 
 
 def _refuse(error: TyperException, arguments: list[str], *, as_json: bool) -> int:
-    message = error.format_message()
+    # Choices are listed on lines of their own; pydantic, which converts the values, puts its own words first.
+    message = " ".join(error.format_message().split()).replace(": Value error, ", ": ")
     verb = next((argument for argument in arguments if not argument.startswith("-")), "")
+    known = any(verb in verbs for verbs in _PANELS.values())
     if message:  # empty: the help was printed for a command without arguments
-        problem = UsageError(message, fix=f"See: ran-deploy {verb} --help".replace("  ", " "))
+        problem = UsageError(message, fix=f"See: ran-deploy {verb} --help" if known else "See: ran-deploy --help")
         emit_error(problem, as_json=as_json)
     return UsageError.exit_code
 

@@ -96,6 +96,32 @@ def test_wrong_usage_is_code_2_with_a_fix(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["predct", "--engine", "x.onnx"], "error: No such command 'predct'. Did you mean 'predict'"),
+        (["--nonsense"], "error: No such option: --nonsense"),
+    ],
+)
+def test_the_fix_for_an_unknown_verb_is_a_command_that_works(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    error, fix = capsys.readouterr().err.splitlines()
+    assert error.startswith(says)
+    assert fix == "  fix: See: ran-deploy --help"
+
+
+@pytest.mark.parametrize("given", [[], ["--precision", "fp8"]])
+def test_what_may_be_chosen_is_one_line(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["quantize", "--onnx", "x.onnx", *given]) == 2
+    error, fix = capsys.readouterr().err.splitlines()
+    assert "fp16" in error
+    assert "int8" in error
+    assert "Value error" not in error
+    assert fix == "  fix: See: ran-deploy quantize --help"
+
+
 def test_an_unexpected_failure_is_code_1_without_a_traceback(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
