@@ -7,6 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
+from ran_deploy.deploying.deploy import deploy
+from ran_deploy.deploying.options import DeployOptions, Int8, Load
+from ran_deploy.deploying.request import DeployRequest
 from ran_deploy.engine.build import BuildOptions, build_engine
 from ran_deploy.engine.profile import make_profile
 from ran_deploy.graph.export import export_onnx
@@ -18,6 +21,15 @@ from ran_deploy.train.run import train_network
 ARCH, DATASET = "att56", "synthetic"
 SMALL = {"width": 0.125, "mask_depths": (1, 1, 1)}
 RECIPE = Recipe(epochs=3, batch=16, lr=0.05, ema=0.9, validation=20, precision="fp32", compile="off")
+DEPLOYMENT = DeployOptions(
+    precisions=("fp32", "int8"),
+    runtimes=("onnxruntime",),
+    eval_limit=16,
+    threads=1,
+    layers=False,
+    int8=Int8(samples=8),
+    load=Load(batches=(1, 2), duration_s=0.0, rounds=5),
+)
 _IMAGES = 64
 
 
@@ -57,6 +69,11 @@ def _build(folder: Path) -> object:
     return build_engine(folder / "a_int8.onnx", out=folder / "a_int8.plan", options=options)
 
 
+def _deploy(folder: Path) -> object:
+    request = DeployRequest(onnx=folder / "a.onnx", dataset=DATASET, calib_data=folder / "images")
+    return deploy(folder / "out", request, DEPLOYMENT)
+
+
 STAGES = {
     stage.name: stage
     for stage in (
@@ -69,6 +86,12 @@ STAGES = {
             needs=("train", "export", "quantize"),
             makes=("a_int8.plan",),
             reproducible=False,
+        ),
+        Stage(
+            name="deploy",
+            run=_deploy,
+            needs=("train", "export"),
+            makes=("out/a.onnx", "out/a_int8.onnx"),
         ),
     )
 }
