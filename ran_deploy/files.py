@@ -128,12 +128,31 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def require_output(path: Path, *suffixes: str) -> None:
+    """Fail early, before long work, if the file ``path`` should not or could not be written later.
+
+    The ending is asked for because what is written replaces what is there: a plan under a name that ends in ``.onnx``
+    would be taken for a model, or be written over the one that it is made from.
+
+    Raises:
+        UsageError: Its name ends in none of ``suffixes``, it is a folder, or its folder cannot be written to.
+    """
+    if path.suffix not in suffixes:
+        raise UsageError(
+            f"The file to write is {path}; its name must end in {' or '.join(suffixes)}.",
+            fix=f"Name it {path.stem or 'NAME'}{suffixes[0]}.",
+        )
+    require_writable(path)
+
+
 def require_writable(path: Path) -> None:
     """Fail early, before long work, if ``path`` could not be written later.
 
     Raises:
-        UsageError: The folder cannot be created or written to.
+        UsageError: It is a folder, or its folder cannot be created or written to.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder; expected the name of a file to write.", fix="Name the file in it.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=path.parent):

@@ -12,6 +12,7 @@ from ran_deploy.files import (
     atomic_path,
     atomic_paths,
     require_file,
+    require_output,
     require_writable,
     sha256_file,
     write_bytes,
@@ -105,6 +106,17 @@ def test_a_full_disk_is_said_and_the_old_file_stays(small_disk: Path) -> None:
         assert names(small_disk) == {"a.bin"}
     finally:
         subprocess.run(["umount", str(small_disk)], check=True)
+
+
+def test_require_output(tmp_path: Path) -> None:
+    require_output(tmp_path / "new" / "x.htm", ".html", ".htm")
+    assert names(tmp_path / "new") == set()
+    with pytest.raises(UsageError, match=r"must end in \.html or \.htm") as caught:
+        require_output(tmp_path / "x.onnx", ".html", ".htm")
+    assert caught.value.fix == "Name it x.html."
+    (tmp_path / "x.html").mkdir()
+    with pytest.raises(UsageError, match=r"x\.html is a folder; expected the name of a file to write"):
+        require_output(tmp_path / "x.html", ".html")
 
 
 def test_require_file(tmp_path: Path) -> None:

@@ -19,8 +19,8 @@ from ran_deploy.bench.report_html import write_html
 from ran_deploy.bench.request import Measured, Request
 from ran_deploy.bench.result import BenchResult
 from ran_deploy.config import to_mapping
-from ran_deploy.errors import RanDeployError, UnstableError, UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.errors import RanDeployError, UnstableError
+from ran_deploy.files import require_output
 from ran_deploy.manifest import Manifest, read_manifest
 from ran_deploy.runtime.open import Runtime
 
@@ -119,7 +119,9 @@ def benchmark(
         seed=seed,
         processes=processes,
     )
-    _check_files(csv, export_times, html)
+    for path, suffix in ((csv, ".csv"), (export_times, ".json"), (html, ".html")):
+        if path is not None:
+            require_output(Path(path), suffix)
     request = Request(
         engine=str(engine),
         options=options,
@@ -149,19 +151,6 @@ def benchmark(
         write_html(result, measured, html)
     _fail_if_unstable(result, fail_on_unstable)
     return result
-
-
-def _check_files(*paths: Path | None) -> None:
-    given = [Path(path) for path in paths if path is not None]
-    for path in given:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; expected the name of a file to write.")
-        try:
-            require_writable(path)
-        except UsageError as error:
-            raise UsageError(error.message, fix="Choose another folder.") from error
-    if len({path.resolve() for path in given}) < len(given):
-        raise UsageError("Two of the files to write have the same name.", fix="Give each its own.")
 
 
 def _against_parent(

@@ -18,7 +18,7 @@ from ran_deploy.engine.precision import check_obtained, obtained_types
 from ran_deploy.engine.profile import make_profile
 from ran_deploy.engine.targets import check_targets
 from ran_deploy.errors import IntegrityError, UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.files import require_output
 from ran_deploy.manifest import BatchProfile, Build, Manifest, Parent, publish, reusable, stage_key
 from ran_deploy.quant.compute import compute_operators
 from ran_deploy.quant.source import source_manifest
@@ -78,7 +78,8 @@ def build_engine(onnx_path: Path, *, out: Path | None = None, options: BuildOpti
         options: How to build; None: the defaults.
 
     Raises:
-        UsageError: The ONNX file has no manifest or has masks, or the parser, the builder or the library refuses it.
+        UsageError: The ONNX file has no manifest or has masks, ``out`` is no ``.plan`` file, or the parser,
+            the builder or the library refuses it.
         IntegrityError: The ONNX file is not the one that its manifest describes.
         MissingError: The library, or the GPU that the full TensorRT needs, is missing.
         GateError: The engine does not compute in the precision asked for; no plan is written.
@@ -92,7 +93,7 @@ def build_engine(onnx_path: Path, *, out: Path | None = None, options: BuildOpti
             fix="Export the network without --with-masks for the plan, and use the .onnx file to look at the masks.",
         )
     path = onnx_path.with_suffix(".plan") if out is None else out
-    require_writable(path)
+    require_output(path, ".plan")
     library = load_flavour(chosen.flavour)
     chosen = replace(chosen, targets=check_targets(library, chosen.targets))
     described = _describe(onnx_path, source, library, chosen)

@@ -18,7 +18,7 @@ from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.contract import InputKind, make_contract
 from ran_deploy.data.probes import Probes, probe_images
 from ran_deploy.errors import GateError, UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.files import require_output
 from ran_deploy.graph.parity import ParityMetrics, compare_logits, is_faithful
 from ran_deploy.graph.source import Source, load_source
 from ran_deploy.graph.tolerance import check_atol
@@ -96,9 +96,7 @@ def export_onnx(
     if with_masks:
         contract = _add_masks(arch, contract, source)
     path = Path(default_name(arch, dataset, with_masks=with_masks)) if out is None else out
-    if path.suffix != ".onnx":  # any other name would be opened as something else, or be the checkpoint itself
-        raise UsageError(f"The file to write is {path}; its name must end in .onnx.", fix="Give --out NAME.onnx.")
-    require_writable(path)
+    require_output(path, ".onnx")
     for package in ("onnxruntime", "onnxscript"):
         require(package, "ran-deploy export")
     probes = probe_images(contract, samples, most=MOST_IMAGES if samples else _GENERATED)

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import get_args
 
 from ran_deploy.errors import UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.files import require_output
 from ran_deploy.optional import require
 from ran_deploy.quant.calibrate import METHODS, Method
 from ran_deploy.quant.calibration import ImageCalibration
@@ -67,7 +67,7 @@ def sensitivity(
         )
     require("onnxruntime", "ran-deploy sensitivity")
     path = onnx_path.with_name(f"{onnx_path.stem}_sensitivity.json") if out is None else out
-    require_writable(path)
+    require_output(path, ".json")
     subset = choose_subset(
         open_calibration_data(calib_dataset or source.dataset or "folder", calib_data, source.contract), samples, seed
     )

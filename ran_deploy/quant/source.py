@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Literal
 
 from ran_deploy.errors import UsageError
-from ran_deploy.files import require_file, require_writable
+from ran_deploy.files import require_file, require_output
 from ran_deploy.manifest import Manifest, verified_manifest
 
 
@@ -16,11 +16,14 @@ def source_manifest(path: Path) -> Manifest:
         IntegrityError: The file is empty, or not the one that its manifest describes.
     """
     require_file(path, what="ONNX file", fix="Make one with: ran-deploy export")
+    if path.suffix != ".onnx":
+        raise UsageError(f"{path} ends in {path.suffix!r}; an ONNX file is needed.", fix="Give a .onnx file.")
     manifest = verified_manifest(path)
     if manifest is None:
         raise UsageError(
             f"{path} has no manifest beside it, so nothing says which precision and which input it is meant to have.",
-            fix="Make the file with `ran-deploy export` or `ran-deploy quantize`, and keep both files together.",
+            fix="Make the file with `ran-deploy export` or `ran-deploy quantize`, and keep both files together. "
+            "One from elsewhere goes through: ran-deploy deploy --onnx FILE",
         )
     if manifest.kind != "onnx":
         raise UsageError(f"{path} is a {manifest.kind}; an ONNX file is needed.", fix="Give a .onnx file.")
@@ -49,5 +52,5 @@ def float32_source(onnx_path: Path, out: Path | None, precision: Literal["fp16",
     path = onnx_path.with_name(f"{onnx_path.stem}_{precision}.onnx") if out is None else out
     if path.resolve() == onnx_path.resolve():
         raise UsageError(f"--out is the float32 file {onnx_path} itself.", fix="Choose another name.")
-    require_writable(path)
+    require_output(path, ".onnx")
     return source, path

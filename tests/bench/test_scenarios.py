@@ -161,7 +161,8 @@ def test_the_command_to_repeat_it_is_accepted(make_engine: Any, capsys: pytest.C
         ["--processes", "0"],
         ["--html", "/proc/none/report.html"],
         ["--csv", "."],
-        ["--csv", "same.txt", "--exportTimes", "same.txt"],
+        ["--csv", "engine.onnx"],
+        ["--exportTimes", "times.csv"],
     ],
 )
 def test_bad_options_end_with_code_two_before_anything_runs(

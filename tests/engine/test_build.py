@@ -169,6 +169,13 @@ def test_an_output_folder_that_is_a_file(small: Path, tmp_path: Path) -> None:
         build_engine(small, out=tmp_path / "file" / "x.plan")
 
 
+def test_the_model_is_never_overwritten_by_the_plan(small: Path) -> None:
+    before = small.read_bytes()
+    with pytest.raises(UsageError, match=r"must end in \.plan"):
+        build_engine(small, out=small)
+    assert small.read_bytes() == before
+
+
 def test_ctrl_c_stops_the_builder_and_leaves_nothing(
     half: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,13 @@ def test_a_model_that_is_not_float32(tmp_path: Path, images: Path) -> None:
         measure(file, images)
 
 
+def test_the_result_does_not_replace_the_model(file: Path, images: Path) -> None:
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match=r"must end in \.json"):
+        measure(file, images, out=file)
+    assert file.read_bytes() == before
+
+
 def test_the_command_lists_the_worst_and_draws(
     file: Path, images: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.manifest import manifest_path
-from ran_deploy.quant.source import source_manifest
+from ran_deploy.quant.source import float32_source, source_manifest
 from tests.quant.small import publish_model
 
 
@@ -32,11 +32,24 @@ def test_an_empty_file(tmp_path: Path) -> None:
         source_manifest(tmp_path / "empty.onnx")
 
 
+@pytest.mark.parametrize("name", ["small.onnx.manifest.json", "small.plan", "ship.jpg"])
+def test_a_file_of_another_kind(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError, match=r"ends in '\.[a-z]+'; an ONNX file is needed"):
+        source_manifest(tmp_path / name)
+
+
 def test_a_file_that_is_not_ours(model: onnx.ModelProto, tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "foreign.onnx")
     with pytest.raises(UsageError, match="no manifest") as caught:
         source_manifest(tmp_path / "foreign.onnx")
     assert "ran-deploy export" in caught.value.fix
+
+
+def test_a_result_under_another_kind_of_name(model: onnx.ModelProto, tmp_path: Path) -> None:
+    path = publish_model(model, tmp_path / "small.onnx")
+    with pytest.raises(UsageError, match=r"must end in \.onnx"):
+        float32_source(path, tmp_path / "small.plan", "fp16")
 
 
 def test_a_truncated_file(model: onnx.ModelProto, tmp_path: Path) -> None:
