@@ -78,6 +78,7 @@ def inspect_file(path: Path | str, *, lint: bool = False) -> InspectReport:
         return replace(report, path=path, archive=facts)
     kind = _KINDS.get(path.suffix)
     if kind is None:
+        require_file(path, fix="Name the file that train, export, quantize, build or package wrote.")
         raise UsageError(
             f"{path} ends in {path.suffix!r}; expected .onnx, .safetensors, .plan or .ran.",
             fix="Give a file that train, export, quantize, build or package wrote.",

@@ -21,6 +21,7 @@ from ran_deploy.quant.calibrate import METHODS, Ranges
 from ran_deploy.quant.ranges import float_values
 
 _ON_IMAGES = "Calibrate on images: --calib-dataset NAME --calib-data DIR"
+_MAKE_ONE = "Make one with: ran-deploy quantize … --save-calibration FILE.json"
 _NAMED = 3
 
 
@@ -197,8 +198,11 @@ def read_calibration_file(path: Path) -> CalibrationFile:
         UsageError: The file is missing.
         IntegrityError: It is damaged, was changed, or is something else.
     """
-    require_file(path, what="calibration file", fix="Make one with: ran-deploy quantize … --save-calibration FILE.json")
-    content = read_json(CalibrationFile, path)
+    require_file(path, what="calibration file", fix=_MAKE_ONE)
+    try:
+        content = read_json(CalibrationFile, path)
+    except IntegrityError as error:
+        raise IntegrityError(f"This is no whole calibration file: {error.message}", fix=_MAKE_ONE) from error
     if not content.content_sha256:
         raise IntegrityError(f"{path} lacks the digest of its content.", fix=_ON_IMAGES)
     return content

@@ -98,8 +98,8 @@ def _open_file(
     if manifest is None and not trust:
         raise UsageError(
             f"{path} has no manifest beside it, so its labels and preprocessing are unknown.",
-            fix=f"Put {manifest_path(path).name}, which was written with it, back beside it, or add --trust to read what the "
-            "file itself says.",
+            fix=f"Put {manifest_path(path).name}, which was written with it, back beside it, or add --trust to read "
+            "what the file itself says.",
         )
     if manifest is not None and manifest.kind != kind:
         raise IntegrityError(
@@ -127,8 +127,7 @@ def _check_kind(path: Path, device: str) -> str:
         raise UsageError(f"The device is {device!r}; expected one of {', '.join(_DEVICES)}.")
     kind = _KINDS.get(path.suffix)
     if kind is None:
-        if path.is_dir():
-            raise UsageError(f"{path} is a folder; the engine must be a file.", fix="Name the file in it.")
+        require_file(path, what="engine", fix="Name the file that train, export, build or package wrote.")
         raise UsageError(
             f"{path} ends in {path.suffix!r}; an engine ends in .safetensors, .onnx, .plan or .ran.",
             fix="Give the file that train, export, build or package wrote.",

@@ -321,6 +321,11 @@ def test_damaged_files_are_refused(name: str, tmp_path: Path) -> None:
 def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not exist"):
         inspect_file(tmp_path / "no.onnx")
+    with pytest.raises(UsageError, match="does not exist"):
+        inspect_file(tmp_path / "no")
+    with pytest.raises(UsageError, match="is a folder"):
+        inspect_file(tmp_path)
+    (tmp_path / "model.pt").write_text("x")
     with pytest.raises(UsageError, match=r"ends in '.pt'; expected .onnx"):
         inspect_file(tmp_path / "model.pt")
     (tmp_path / "folder.onnx").mkdir()
