@@ -115,7 +115,7 @@ def _find(name: str, root: Path) -> tuple[Path, _Layout]:
     folders = " or ".join(layout.folder for layout in _LAYOUTS[name])
     raise UsageError(
         f"{root} holds no {name} data: expected a folder {folders} with all its batches.",
-        fix=f"Run: ran-deploy data {name} --root {root}",
+        fix=f"Name the folder that does, or fetch it there: ran-deploy data {name} --root {root}",
     )
 
 

@@ -29,12 +29,15 @@ def open_dataset(name: str, root: Path | None, split: Split) -> Dataset:
         return make_synthetic(split)
     if root is None:
         raise UsageError(
-            f"The dataset {name} needs the folder that holds it.", fix="Give it with --data DIR, or take synthetic."
+            f"The dataset {name} needs the folder that holds it.",
+            fix=f"Give it with --data DIR; to fetch it first: ran-deploy data {name} --root DIR",
         )
-    if not root.is_dir():
+    if root.exists() and not root.is_dir():
+        raise UsageError(f"{root} is a file; expected the folder that holds {name}, or its parent.", fix="Name that.")
+    if not root.exists():
         raise UsageError(
-            f"The data folder {root} {'is a file' if root.exists() else 'does not exist'}; expected {name} data.",
-            fix=f"Run: ran-deploy data {name} --root {root}",
+            f"The data folder {root} does not exist; expected {name} data.",
+            fix=f"Check the path, or fetch it there: ran-deploy data {name} --root {root}",
         )
     if name in ("cifar10", "cifar100"):
         return load_cifar(name, root, split)

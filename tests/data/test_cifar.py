@@ -198,4 +198,4 @@ def test_an_incomplete_folder_is_named(tmp_path: Path, make_cifar10: Callable[..
     (folder / "data_batch_3.bin").unlink()
     with pytest.raises(UsageError, match="cifar-10-batches-bin or cifar-10-batches-py") as caught:
         load_cifar("cifar10", tmp_path, "test")
-    assert caught.value.fix == f"Run: ran-deploy data cifar10 --root {tmp_path}"
+    assert caught.value.fix.endswith(f"fetch it there: ran-deploy data cifar10 --root {tmp_path}")

@@ -29,8 +29,9 @@ def test_each_reader_is_reached(
 def test_bad_arguments(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no dataset 'cifar1'"):
         open_dataset("cifar1", tmp_path, "train")
-    with pytest.raises(UsageError, match="needs the folder"):
+    with pytest.raises(UsageError, match="needs the folder") as caught:
         open_dataset("cifar10", None, "train")
+    assert "ran-deploy data cifar10 --root DIR" in caught.value.fix
     with pytest.raises(UsageError, match="does not exist") as caught:
         open_dataset("cifar10", tmp_path / "gone", "train")
     assert f"ran-deploy data cifar10 --root {tmp_path}" in caught.value.fix
