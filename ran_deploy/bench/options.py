@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 from ran_deploy.bench.stop import StopRule
 from ran_deploy.errors import UsageError
+from ran_deploy.runtime.batching import check_positive
 
 Scenario = Literal["sweep", "single-stream", "multi-stream", "server", "offline"]
 Boundary = Literal["engine", "end-to-end", "both"]
@@ -85,8 +86,7 @@ class BenchOptions:
             raise UsageError(f"The percentiles {list(self.percentiles)} name one twice.")
         if self.average_runs is not None and self.average_runs < 1:
             raise UsageError(f"Averages of {self.average_runs} runs are asked for; expected at least 1.")
-        if self.processes < 1:
-            raise UsageError(f"The number of processes is {self.processes}; expected at least 1.")
+        check_positive("The number of processes", self.processes)
 
     def _check_batches(self) -> None:
         if not self.batches or min(self.batches) < 1:
@@ -110,8 +110,7 @@ class BenchOptions:
             )
         if not 0 < self.precision < 1:
             raise UsageError(f"The precision is {self.precision}; expected a share between 0 and 1, such as 0.02.")
-        if self.iterations < 1:
-            raise UsageError(f"The number of iterations is {self.iterations}; expected at least 1.")
+        check_positive("The number of iterations", self.iterations)
 
     def _check_server(self) -> None:
         for name, value in (("--qps", self.qps), ("--slo-ms", self.slo_ms)):

@@ -127,8 +127,7 @@ def _checked(engines: Sequence[Path], limit: int | None, plot: Path | None) -> l
     paths = [Path(engine) for engine in engines]
     if not paths or len({path.resolve() for path in paths}) != len(paths):
         raise UsageError(f"{len(paths)} engines are given; expected one or more, none of them twice.")
-    if limit is not None:
-        check_positive("--limit", limit)
+    check_positive("--limit", limit)
     if plot is not None:
         check_plot(plot)
     return paths

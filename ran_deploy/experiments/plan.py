@@ -8,6 +8,7 @@ from ran_deploy.errors import IntegrityError, UsageError
 from ran_deploy.experiments.budget import Speed, Work
 from ran_deploy.experiments.definitions import Experiment
 from ran_deploy.json_files import json_digest, read_json, write_json
+from ran_deploy.runtime.batching import check_positive
 from ran_deploy.train.recipe import Recipe
 
 
@@ -28,9 +29,7 @@ class Asked:
     def __post_init__(self) -> None:
         """Refuse numbers that name no work."""
         for name in ("images", "epochs", "seeds", "test_images", "classes"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise UsageError(f"--{name.replace('_', '-')} is {value}; expected at least 1.")
+            check_positive(f"--{name.replace('_', '-')}", getattr(self, name))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from ran_deploy.graph.blame import blame
 from ran_deploy.graph.parity import ParityMetrics, compare_logits
 from ran_deploy.graph.tolerance import Tolerance, check_atol, tolerance_for
 from ran_deploy.progress import Progress
-from ran_deploy.runtime.batching import raw_logits
+from ran_deploy.runtime.batching import check_positive, raw_logits
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Session
 
@@ -70,8 +70,7 @@ def verify_engines(
         GateError: The engines differ by more than the tolerance; the details hold the metrics and, for two ONNX files,
             the first and the worst node.
     """
-    if limit < 1:
-        raise UsageError(f"limit is {limit}; expected at least 1.")
+    check_positive("limit", limit)
     check_atol(atol)
     with open_engine(a, trust=trust) as first, open_engine(b, trust=trust) as second:
         _check_comparable(a, first, b, second)

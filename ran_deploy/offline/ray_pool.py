@@ -39,8 +39,7 @@ class Pool:
 
     def __post_init__(self) -> None:
         """Check the count."""
-        if self.workers is not None:
-            check_positive("--ray-workers", self.workers)
+        check_positive("--ray-workers", self.workers)
 
 
 @contextlib.contextmanager

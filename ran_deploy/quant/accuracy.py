@@ -9,10 +9,10 @@ import onnx
 
 from ran_deploy.config import to_mapping
 from ran_deploy.data.open import open_dataset
-from ran_deploy.errors import UsageError
 from ran_deploy.manifest import Manifest
 from ran_deploy.quant.simulate import rounding_model
 from ran_deploy.runtime.against import compare_sessions
+from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.gate import DEFAULT_MAX_DROP, Gate, require_gate
 
 
@@ -35,8 +35,7 @@ class Evaluation:
         Raises:
             UsageError: A value is out of range.
         """
-        if self.limit is not None and self.limit < 1:
-            raise UsageError(f"The limit of evaluated images is {self.limit}; expected at least 1.")
+        check_positive("The limit of evaluated images", self.limit)
         if self.max_drop is not None:
             Gate(max_drop=self.max_drop)
 

@@ -75,8 +75,7 @@ def evaluate_against(
         GateError: The candidate loses too much, or an engine returned logits that are not finite.
     """
     check_positive("--batch", batch)
-    if limit is not None:
-        check_positive("--limit", limit)
+    check_positive("--limit", limit)
     gate = None if max_drop is None else Gate(max_drop=max_drop)
     with (
         open_engine(
@@ -88,8 +87,7 @@ def evaluate_against(
         mine, theirs, paired = compare_sessions(baseline, candidate, images, batch=batch, limit=limit)
         gate = gate or _default_gate(candidate)
     verdict = None if gate is None else _judged(paired, gate, candidate, baseline)
-    fields = {field.name: getattr(mine, field.name) for field in dataclasses.fields(mine)}
-    return AgainstResult(**fields, against=Against(reference=theirs, paired=paired, gate=verdict))
+    return AgainstResult(**dataclasses.asdict(mine), against=Against(reference=theirs, paired=paired, gate=verdict))
 
 
 def compare_sessions(

@@ -48,11 +48,11 @@ def raw_logits(session: Session, images: Images) -> Logits:
     return np.concatenate(parts)
 
 
-def check_positive(name: str, value: int) -> None:
-    """Check an option that counts something.
+def check_positive(name: str, value: int | None) -> None:
+    """Check an option that counts something; None: it was not given.
 
     Raises:
         UsageError: It is less than 1.
     """
-    if value < 1:
+    if value is not None and value < 1:
         raise UsageError(f"{name} is {value}; expected at least 1.")

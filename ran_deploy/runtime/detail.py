@@ -71,8 +71,7 @@ def evaluate_in_detail(
         GateError: The engine returned logits that are not finite.
     """
     check_positive("--batch", batch)
-    if limit is not None:
-        check_positive("--limit", limit)
+    check_positive("--limit", limit)
     corruptions = _parsed(corrupt)
     if plot is not None:
         check_plot(plot)
@@ -121,7 +120,7 @@ def detail_session(
     result, labels = clean.tally.result(), dataset.labels
     matrix = count_confusion(dataset.targets[np.concatenate(seen)], clean.tally.classes, len(labels))
     return DetailResult(
-        **{field.name: getattr(result, field.name) for field in dataclasses.fields(result)},
+        **dataclasses.asdict(result),
         calibration=measure_calibration(clean.confidence, clean.tally.correct),
         labels=labels,
         classes=class_accuracies(matrix, labels),

@@ -81,8 +81,7 @@ def evaluate(
         GateError: The engine returned logits that are not finite.
     """
     check_positive("--batch", batch)
-    if limit is not None:
-        check_positive("--limit", limit)
+    check_positive("--limit", limit)
     with open_engine(
         engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
     ) as session:

@@ -75,8 +75,7 @@ def evaluate_with_flip(
         GateError: The engine returned logits that are not finite.
     """
     check_positive("--batch", batch)
-    if limit is not None:
-        check_positive("--limit", limit)
+    check_positive("--limit", limit)
     with open_engine(
         engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
     ) as session:
@@ -100,6 +99,5 @@ def flip_session(session: Session, dataset: Dataset, *, batch: int = 64, limit: 
             mean.count(np.asarray((logits + mirrored) / 2, np.float32), indices)
             progress.advance(len(indices))
     whole, both = plain.result(), mean.result()
-    fields = {field.name: getattr(whole, field.name) for field in dataclasses.fields(whole)}
     flip = Flip(top1=both.top1, top5=both.top5, top1_ci95=both.top1_ci95, paired=mean.against(plain))
-    return FlipResult(**fields, flip=flip)
+    return FlipResult(**dataclasses.asdict(whole), flip=flip)

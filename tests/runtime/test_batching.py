@@ -39,5 +39,6 @@ def test_logits_that_are_not_finite(make_means: Any) -> None:
 
 def test_counts_are_positive() -> None:
     check_positive("--top", 1)
+    check_positive("--top", None)
     with pytest.raises(UsageError, match="--top is 0; expected at least 1"):
         check_positive("--top", 0)
