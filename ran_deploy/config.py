@@ -67,7 +67,7 @@ def from_mapping(
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1)
             hint = f"Did you mean {near[0]!r}?" if near else f"Known keys: {', '.join(sorted(fields))}."
-            raise error(f"{where} has the unknown key {key!r}.", fix=hint)
+            raise error(f"{where}: {key!r} is not a known key.", fix=hint)
     values = {}
     for name, field in fields.items():
         if name in document:

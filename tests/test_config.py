@@ -56,7 +56,7 @@ def test_whole_numbers_serve_as_numbers() -> None:
         ({"name": "n", "pair": [1]}, "has 1 items; expected 2"),
         ({"name": "n", "pair": 5}, "expected a list"),
         ({"name": "n", "pair": [1, 2]}, r"pair\[1\] is 2; expected text"),
-        ({"name": "n", "many": [{"siez": 1}]}, r"many\[0\] has the unknown key 'siez'"),
+        ({"name": "n", "many": [{"siez": 1}]}, r"many\[0\]: 'siez' is not a known key"),
         ({"name": "n", "maybe": "4"}, "expected a whole number"),
         ({"name": "n", "table": {"k": "v"}}, r"table\.k is 'v'"),
         ({"name": "n", "table": 3}, "expected a table"),

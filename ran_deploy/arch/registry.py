@@ -81,6 +81,6 @@ def create_model(arch: str, dataset: str = "cifar10", num_classes: int | None = 
     if classes < 2:
         raise UsageError(f"The number of classes is {classes}; expected at least 2.")
     chosen = from_mapping(
-        entry.options, options, where=f"What was given for {arch}", fix=f"See them: ran-deploy archs --arch {arch}"
+        entry.options, options, where=f"The options of {arch}", fix=f"See them: ran-deploy archs --arch {arch}"
     )
     return entry.build(classes, chosen)

@@ -50,7 +50,10 @@ def test_an_option_given_twice_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["export", "--arch", "att56", "--random-weights", "--option", "widht=2"], "Did you mean 'width'?"),
+        (
+            ["export", "--arch", "att56", "--random-weights", "--option", "widht=2"],
+            "The options of att56: 'widht' is not a known key. fix: Did you mean 'width'?",
+        ),
         (["export", "--arch", "att56", "--random-weights", "--option", "p=two"], "ran-deploy archs --arch att56"),
         (["export", "--arch", "att56", "--option", "p=2"], "come from its checkpoint"),
         (["quantize", "--onnx", "x.onnx", "--precision", "fp16", "--option", "p=2"], "--option goes with --arch"),

@@ -74,8 +74,8 @@ def test_profiles_are_found_by_name() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "fix"),
     [
-        ('title = "x"\nprecision = ["fp16"]', "unknown key 'precision'", "Did you mean 'precisions'?"),
-        ('title = "x"\n[load]\nslo = 3.0', "load has the unknown key 'slo'", "slo_ms"),
+        ('title = "x"\nprecision = ["fp16"]', "'precision' is not a known key", "Did you mean 'precisions'?"),
+        ('title = "x"\n[load]\nslo = 3.0', "load: 'slo' is not a known key", "slo_ms"),
         ('title = "x"\nprecisions = ["fp8"]', "'fp8'; expected one of 'fp32', 'fp16', 'int8'", ""),
         ('title = "x"\n[gates]\nint8 = "much"', "int8 is 'much'; expected a number", ""),
         ('title = "x"\n[gates]\nint8 = 0.0', "--max-drop is 0.0", ""),

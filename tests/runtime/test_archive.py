@@ -146,7 +146,7 @@ def link(folder: Path) -> Path:
         (with_header(engine="b.onnx"), "no engine with a manifest"),
         (with_header(engine="labels.txt"), "no engine with a manifest"),
         (with_header(schema="ran-deploy.archive/v2"), "expected one of 'ran-deploy.archive/v1'"),
-        (with_header(more=1), "unknown key 'more'"),
+        (with_header(more=1), "'more' is not a known key"),
         (with_header(files=[]), "other entries than its header lists"),
         (changed(lambda entries: [(HEADER, b"{"), *entries[1:]]), "not JSON"),
         (changed(lambda entries: [(HEADER, b"[" * 100_000), *entries[1:]]), "not JSON"),

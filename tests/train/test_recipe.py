@@ -21,7 +21,7 @@ def test_shipped_recipes_are_valid() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "fix"),
     [
-        ("epoch = 3", "unknown key 'epoch'", "'epochs'"),
+        ("epoch = 3", "'epoch' is not a known key", "'epochs'"),
         ("epochs = 0", "epochs is 0", ""),
         ("epochs = '3'", "expected a whole number", ""),
         ("epochs = true", "expected a whole number", ""),
