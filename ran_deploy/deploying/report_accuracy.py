@@ -40,16 +40,7 @@ def _top1(measured: list[Shown]) -> Picture:
         if accuracy is None:
             continue
         low, high = accuracy.top1_ci95
-        rows.append(
-            Row(
-                name=one.label,
-                words=f"{accuracy.top1:.2f}%",
-                value=accuracy.top1,
-                interval=(low, high),
-                colour=one.colour,
-                shape=one.shape,
-            )
-        )
+        rows.append(_row(one, f"{accuracy.top1:.2f}%", accuracy.top1, accuracy.top1_ci95))
         top5 = "none" if accuracy.top5 is None else f"{accuracy.top5:.2f}%"
         cells.append(
             [
@@ -77,21 +68,13 @@ def _difference(measured: list[Shown], result: DeployResult) -> Picture:
         if paired is None:
             continue
         low, high = paired.difference_ci95
-        rows.append(
-            Row(
-                name=one.label,
-                words=f"{paired.difference_points:+.2f}",
-                value=paired.difference_points,
-                interval=(low, high),
-                colour=one.colour,
-                shape=one.shape,
-                hollow=gate is not None and not gate.passed,
-            )
-        )
+        failed = gate is not None and not gate.passed
+        words = f"{paired.difference_points:+.2f}"
+        rows.append(_row(one, words, paired.difference_points, paired.difference_ci95, hollow=failed))
         cells.append(
             [
                 cell(one.label),
-                cell(f"{paired.difference_points:+.2f}", f"{low:+.2f} to {high:+.2f}"),
+                cell(words, f"{low:+.2f} to {high:+.2f}"),
                 cell(f"{paired.only_reference_right:,} lost", f"{paired.only_candidate_right:,} won"),
                 cell(f"p {paired.mcnemar_p:.3g}", f"{paired.agreement:.2f}% alike"),
                 cell("none" if gate is None else gate.verdict, "" if gate is None else f"at most -{gate.max_drop:g}"),
@@ -115,6 +98,18 @@ def _difference(measured: list[Shown], result: DeployResult) -> Picture:
     )
     caption = f"{gates} points. Hollow: its gate was failed."
     return Picture(title=_PAIRED, svg=svg, data=table(_PAIRED, header, cells, align=("text",)), caption=caption)
+
+
+def _row(one: Shown, words: str, value: float, interval: tuple[float, float], *, hollow: bool = False) -> Row:
+    return Row(
+        name=one.label,
+        words=words,
+        value=value,
+        interval=interval,
+        colour=one.colour,
+        shape=one.shape,
+        hollow=hollow,
+    )
 
 
 def _around(rows: list[Row]) -> tuple[float, float]:
