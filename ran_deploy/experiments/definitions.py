@@ -11,6 +11,7 @@ Figures are accuracies in percent; where a source gives an error, the accuracy i
 """
 
 import difflib
+import functools
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -100,7 +101,12 @@ _PAPER = Recipe(
     label_smoothing=0.0,
     ema=0.0,
 )
-_PAPER_SETTING = "160,000 steps of batch 64 on all 50,000 training images (205 epochs)"
+_of_paper = functools.partial(
+    Experiment,
+    dataset="cifar10",
+    setting="160,000 steps of batch 64 on all 50,000 training images (205 epochs)",
+    recipe=_PAPER,
+)
 _NOISE = ((10, 5.93, 5.15), (30, 6.61, 5.79), (50, 8.35, 7.27), (70, 17.21, 15.75))
 """Percent of noisy labels, and the published errors of ResNet-164 and of Attention-92."""
 
@@ -150,13 +156,10 @@ EXPERIMENTS = (
             Contender(name="no-attention-extra", label="No Attention Extra", arch="attn-none-extra", published=48.2),
         ),
     ),
-    Experiment(
+    _of_paper(
         name="arl-vs-nal",
         title="Attention residual learning against naive attention learning on CIFAR-10",
-        dataset="cifar10",
         source="Wang et al., as the Columbia report, figure 2, gives them",
-        setting=_PAPER_SETTING,
-        recipe=_PAPER,
         contenders=(
             *_learning("56", 5.52, 5.89),
             *_learning("92", 4.99, 5.35),
@@ -170,26 +173,20 @@ EXPERIMENTS = (
             ("arl-164", "arl-128"),
         ),
     ),
-    Experiment(
+    _of_paper(
         name="attention-type",
         title="Mixed, channel and spatial attention on CIFAR-10",
-        dataset="cifar10",
         source="Wang et al., section 4.1, quoted from memory and not checked against the paper",
-        setting=_PAPER_SETTING,
-        recipe=_PAPER,
         contenders=(
             Contender(name="mixed", label="Mixed", arch="att56", published=94.48),
             Contender(name="channel", label="Channel", arch="att56", published=93.76, options={"attention": "channel"}),
             Contender(name="spatial", label="Spatial", arch="att56", published=93.67, options={"attention": "spatial"}),
         ),
     ),
-    Experiment(
+    _of_paper(
         name="noise",
         title="Attention-92 and ResNet-164 under label noise on CIFAR-10",
-        dataset="cifar10",
         source="Wang et al., section 4.1; but for 70% noise quoted from memory and not checked against the paper",
-        setting=_PAPER_SETTING,
-        recipe=_PAPER,
         contenders=tuple(
             Contender(
                 name=f"{name}-{percent}",
@@ -206,13 +203,10 @@ EXPERIMENTS = (
         ),
         pairs=tuple((f"attention-92-{percent}", f"resnet-164-{percent}") for percent, _, _ in _NOISE),
     ),
-    Experiment(
+    _of_paper(
         name="mask",
         title="Encoder-decoder masks and local ones on CIFAR-10",
-        dataset="cifar10",
         source="Wang et al., section 4.1, quoted from memory and not checked against the paper",
-        setting=_PAPER_SETTING,
-        recipe=_PAPER,
         contenders=(
             Contender(name="encoder-decoder", label="Encoder-decoder", arch="att56", published=94.48),
             Contender(
