@@ -1,4 +1,4 @@
-"""The guides are true: their commands parse and run, their links lead somewhere, the messages they explain exist."""
+"""The guides are true: their commands parse and run, and the messages they explain exist."""
 
 import ast
 import os
@@ -40,17 +40,6 @@ def test_every_command_has_a_verb_and_options_that_exist(document: Path) -> None
     text = "".join(re.findall(r"^```[^\n]*\n(.*?)^```$", document.read_text(), re.MULTILINE | re.DOTALL))
     for verb, *arguments in commands(text):
         verbs.commands[verb].make_context(verb, arguments)  # type: ignore[attr-defined]
-
-
-@pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
-def test_every_link_leads_to_a_file_and_a_heading(guide: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", guide.read_text()):
-        name, _, anchor = target.partition("#")
-        path = guide.parent / name if name else guide
-        assert path.exists(), target
-        if anchor:
-            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
-            assert anchor in [re.sub(r"[^\w\- ]", "", words).lower().replace(" ", "-") for words in headings], target
 
 
 def test_the_guides_plan_needs_nothing_and_writes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -55,9 +55,3 @@ def test_every_command_named_in_the_table_exists(capsys: pytest.CaptureFixture[s
     text = capsys.readouterr().out
     for verb in re.findall(r"^\| `([a-z]+)(?: [^|`]*)?` \|", README, re.MULTILINE):
         assert f"│ {verb} " in text, verb
-
-
-def test_every_file_that_the_documents_name_exists() -> None:
-    for document in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "models/README.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / document).read_text()):
-            assert ((REPOSITORY / document).parent / target).exists(), f"{document} names {target}"
