@@ -1,7 +1,6 @@
 """The ``ran-deploy`` command: one verb for each public function."""
 
 import importlib
-import os
 import sys
 import traceback
 from typing import Annotated
@@ -11,6 +10,7 @@ from typer.exceptions import TyperException
 
 from ran_deploy import __version__
 from ran_deploy.cli.output import emit_error, note
+from ran_deploy.cli.streams import prepare_streams
 from ran_deploy.errors import RanDeployError, UsageError
 
 _HELP = "Residual Attention Networks from trained weights to engines that a service can trust."
@@ -59,6 +59,7 @@ _register()
 
 def main() -> None:
     """Run the command line and exit with the documented code."""
+    prepare_streams()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -67,6 +68,7 @@ def run(arguments: list[str]) -> int:
     as_json, debug = "--json" in arguments, "--debug" in arguments
     try:
         code = app(arguments, prog_name="ran-deploy", standalone_mode=False)
+        sys.stdout.flush()  # a result that cannot be written is an error, too
     except RanDeployError as error:
         if debug:
             traceback.print_exc()
@@ -76,22 +78,27 @@ def run(arguments: list[str]) -> int:
         return _refuse(error, arguments, as_json=as_json)
     except typer.Abort:
         code = INTERRUPTED
-    except BrokenPipeError:
-        # The reader of stdout went away (| head); keep the interpreter from complaining when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit as error:
+        if not isinstance(error.__context__, BrokenPipeError):
+            raise
+        # typer takes any broken pipe for that of stdout, whose reader may leave (see streams.py), and says nothing.
+        return _failed_inside(error.__context__, as_json=as_json, debug=debug)
     except Exception as error:
-        if debug:
-            traceback.print_exc()
-        problem = RanDeployError(
-            f"ran-deploy failed inside: {type(error).__name__}: {error}",
-            fix="Please report this; run again with `ran-deploy --debug …` for the traceback.",
-        )
-        emit_error(problem, as_json=as_json)
-        return problem.exit_code
+        return _failed_inside(error, as_json=as_json, debug=debug)
     if code == INTERRUPTED:
         note("interrupted; nothing was left half written")
     return code if isinstance(code, int) else 0
+
+
+def _failed_inside(error: BaseException, *, as_json: bool, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    problem = RanDeployError(
+        f"ran-deploy failed inside: {type(error).__name__}: {error}",
+        fix="Please report this; run again with `ran-deploy --debug …` for the traceback.",
+    )
+    emit_error(problem, as_json=as_json)
+    return problem.exit_code
 
 
 def _refuse(error: TyperException, arguments: list[str], *, as_json: bool) -> int:

@@ -1,5 +1,6 @@
 """How commands speak: data on stdout, everything else on stderr, one JSON document with ``--json``."""
 
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
@@ -46,8 +47,9 @@ def emit_error(error: RanDeployError, *, as_json: bool) -> None:
             "exit_code": error.exit_code,
             "details": to_mapping(error.details),
         }
-        sys.stdout.write(json.dumps({"schema": "ran-deploy.error/v1", "error": body}, indent=2) + "\n")
-        sys.stdout.flush()
+        with contextlib.suppress(RanDeployError):  # where stdout is full, this error still decides the exit code
+            sys.stdout.write(json.dumps({"schema": "ran-deploy.error/v1", "error": body}, indent=2) + "\n")
+            sys.stdout.flush()
     note(f"error: {error.message}")
     if error.fix:
         note(f"  fix: {error.fix}")
