@@ -181,4 +181,6 @@ def write_error(path: Path, error: OSError) -> UsageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return UsageError(f"The disk is full; {path} was not written.", fix="Free some space or choose another folder.")
     reason = error.strerror or str(error)
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):  # "File exists" would be said of what does not
+        reason = next((f"{folder} is a file" for folder in path.parents if folder.is_file()), reason)
     return UsageError(f"{path} cannot be written: {reason}.", fix="Choose another folder, or check its permissions.")

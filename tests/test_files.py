@@ -81,8 +81,10 @@ def test_permissions_follow_the_umask(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     for write in (lambda p: write_text(p, "x"), require_writable):
-        with pytest.raises(UsageError, match=r"cannot be written") as caught:
+        with pytest.raises(UsageError, match=r"cannot be written: .*/file is a file\.") as caught:
             write(tmp_path / "file" / "a.txt")
+        with pytest.raises(UsageError, match=r"cannot be written: .*/file is a file\."):
+            write(tmp_path / "file" / "deeper" / "a.txt")
         assert caught.value.fix == "Choose another folder, or check its permissions.", "whatever option named it"
 
 
