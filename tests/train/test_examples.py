@@ -1,7 +1,9 @@
 import numpy as np
 
+from ran_deploy.data.catalog import dataset_info
 from ran_deploy.data.synthetic import make_synthetic
 from ran_deploy.train.examples import choose_examples
+from ran_deploy.train.plan import find_recipe, make_plan
 from ran_deploy.train.recipe import Recipe
 
 
@@ -18,3 +20,10 @@ def test_a_part_is_balanced_seeded_and_leaves_the_validation_images_as_they_are(
     assert np.array_equal(part.train, choose_examples(dataset, recipe, 200).train)
     other = choose_examples(dataset, Recipe(validation=100, batch=16, seed=4), 200)
     assert not np.array_equal(part.train, other.train)
+
+
+def test_a_try_without_data_needs_no_recipe_of_ones_own() -> None:
+    recipe, _ = make_plan(find_recipe("att56", "synthetic"), dataset_info("synthetic"))
+    examples = choose_examples(make_synthetic("train"), recipe)
+    assert len(examples.validation) == 400
+    assert len(examples.train) >= 10 * recipe.batch
