@@ -96,6 +96,11 @@ def numbered(specs: tuple[ModelSpec, ...]) -> tuple[ModelSpec, ...]:
     return tuple(complete)
 
 
+_MOST_WORKERS = 256
+_MOST_BATCH = 4096
+"""Memory for a batch's images is set aside in each worker before the first request comes."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostOptions:
     """How each model is served."""
@@ -126,8 +131,15 @@ class HostOptions:
             ("--max-pixels", self.max_pixels),
         ):
             check_positive(name, value)
-        if self.workers < 0 or self.restarts < 0:
-            raise UsageError(f"--workers is {self.workers} and restarts {self.restarts}; expected 0 or more.")
+        if self.max_batch > _MOST_BATCH:
+            raise UsageError(f"--max-batch is {self.max_batch}; expected at most {_MOST_BATCH}.")
+        if not 0 <= self.workers <= _MOST_WORKERS:
+            raise UsageError(
+                f"--workers is {self.workers}; expected 0 to {_MOST_WORKERS}.",
+                fix="Each has the engine open; one for each GPU, or for each few CPUs, is usual.",
+            )
+        if self.restarts < 0:
+            raise UsageError(f"restarts is {self.restarts}; expected 0 or more.")
         if self.hang_s is not None and not self.hang_s > 0:
             raise UsageError(f"hang_s is {self.hang_s}; expected more than 0, or None.")
         if not 0 <= self.max_delay_s <= 60:
