@@ -69,7 +69,8 @@ def merge(profile: Path | None, given: Mapping[str, Any]) -> tuple[DeployOptions
         )
         document["batch"] = to_mapping(sizes)
     where = "The command line" if profile is None else f"The command line with {profile.name}"
-    options = from_mapping(DeployOptions, document, where=where)
+    fix = "Correct the option." if profile is None else "Correct the option, or the file."
+    options = from_mapping(DeployOptions, document, where=where, fix=fix)
     source = "" if profile is None else f"profile {profile.name}"
     origins = {
         name: "command line" if name in given else source if name in named else "default" for name in _names(options)

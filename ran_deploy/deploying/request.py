@@ -64,8 +64,9 @@ class DeployRequest:
         for name in ("mean", "std"):
             values = getattr(self, name)
             if values is not None and (len(values) != _MEAN_OR_STD or (name == "std" and min(values) <= 0)):
+                wanted = "numbers" if name == "mean" else "numbers above 0"
                 raise UsageError(
-                    f"--{name} is {','.join(map(str, values))}; expected three numbers, such as 0.485,0.456,0.406."
+                    f"--{name} is {','.join(map(str, values))}; expected three {wanted}, such as 0.485,0.456,0.406."
                 )
         if (self.mean is None) != (self.std is None):
             raise UsageError("One of --mean and --std is given.", fix="Give both.")

@@ -224,7 +224,7 @@ def test_int8_needs_real_images(request_small: DeployRequest, tmp_path: Path) ->
         ({"dataset": "cifar"}, "no dataset 'cifar'"),
         ({"mean": (0.5, 0.5, 0.5)}, "One of --mean and --std"),
         ({"mean": (0.5,), "std": (1.0,)}, "expected three numbers"),
-        ({"mean": (0.5,) * 3, "std": (0.0,) * 3}, "expected three numbers"),
+        ({"mean": (0.5,) * 3, "std": (0.0,) * 3}, "expected three numbers above 0"),
         ({"calibration": "shipped"}, "takes the place of calibration images"),
         ({"onnx": None, "arch": "att92", "resize": 64}, "--resize goes with --onnx"),
         ({"onnx": None, "arch": "att92", "dataset": "folder"}, "layout of a dataset"),

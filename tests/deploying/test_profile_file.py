@@ -56,6 +56,15 @@ def test_the_command_line_has_the_last_word() -> None:
     assert origins["flavour"] == origins["batch.min_batch"] == "default"
 
 
+@pytest.mark.parametrize(
+    ("profile", "fix"), [(None, "Correct the option."), (Path("cpu_avx2"), "Correct the option, or the file.")]
+)
+def test_a_mistake_on_the_command_line_is_corrected_there(profile: Path | None, fix: str) -> None:
+    with pytest.raises(UsageError, match=r"^The command line.*'fp8'") as caught:
+        merge(profile, {"precisions": ("fp8",)})
+    assert caught.value.fix == fix
+
+
 def test_nothing_given_is_the_defaults() -> None:
     options, origins = merge(None, {})
     assert options == DeployOptions()
