@@ -31,7 +31,8 @@ def rebuild_command(
     """Make an engine again by its manifest; exit code 3 if it does not come out equivalent."""
     if check == (out is not None):
         raise UsageError("Give either --check or --out.", fix="See: ran-deploy rebuild --help")
-    from ran_deploy.deploying.rebuild import RebuildOptions, rebuild
+    from ran_deploy.deploying.rebuild import rebuild
+    from ran_deploy.deploying.remake import RebuildOptions
 
     options = RebuildOptions(parents=parents, calib_data=calib_data, samples=samples)
     result = rebuild(engine, out=out, options=options)

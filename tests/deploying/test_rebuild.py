@@ -12,7 +12,8 @@ import pytest
 from onnx import numpy_helper
 
 from ran_deploy.cli.app import run
-from ran_deploy.deploying.rebuild import RebuildOptions, rebuild
+from ran_deploy.deploying.rebuild import rebuild
+from ran_deploy.deploying.remake import RebuildOptions
 from ran_deploy.engine.build import BuildOptions, build_engine
 from ran_deploy.engine.profile import make_profile
 from ran_deploy.errors import GateError, IntegrityError, UsageError
