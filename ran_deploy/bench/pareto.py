@@ -8,12 +8,13 @@ from ran_deploy.bench.domination import RULE
 from ran_deploy.bench.environment import Environment, read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.bench.interleave import SETTLE_MS, Rounds, measure_in_rounds
-from ran_deploy.bench.pareto_plot import check_plot, plot_pareto
+from ran_deploy.bench.pareto_plot import plot_pareto
 from ran_deploy.bench.pareto_points import Entry, Judged, int8_remarks, make_points
 from ran_deploy.bench.pareto_result import ParetoOptions, ParetoResult, Plane
 from ran_deploy.data.dataset import Dataset, Split
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import MissingError, UsageError
+from ran_deploy.figures import check_figure
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.evaluate import Tally, sample_count, spread_indices
@@ -54,7 +55,7 @@ def pareto(
         tolerance_points: Percentage points that count as equally accurate.
         threads: CPU threads; None: as the runtime thinks best.
         trust: Open engines without a manifest.
-        plot: Draw the result into this ``.svg`` or ``.png`` file.
+        plot: Draw the result into this ``.svg``, ``.png`` or ``.pdf`` file.
 
     Raises:
         UsageError: A file or the data are missing or do not fit each other, or an option is out of range.
@@ -96,7 +97,7 @@ def weigh(
         options: What to measure; ``runtimes`` only names what was asked for.
         absent: Runtimes that were asked for and are not here, with the reason.
         environment: As it was before the measurement.
-        plot: Draw the result into this ``.svg`` or ``.png`` file.
+        plot: Draw the result into this ``.svg``, ``.png`` or ``.pdf`` file.
     """
     planes: dict[Plane, list[Rounds]] = {
         "latency": _measure(entries, 1, options),
@@ -129,7 +130,7 @@ def _checked(engines: Sequence[Path], limit: int | None, plot: Path | None) -> l
         raise UsageError(f"{len(paths)} engines are given; expected one or more, none of them twice.")
     check_positive("--limit", limit)
     if plot is not None:
-        check_plot(plot)
+        check_figure(plot, "The plot of accuracy against speed")
     return paths
 
 

@@ -7,38 +7,20 @@ from typing import TYPE_CHECKING
 
 from ran_deploy.bench.pareto_key import PLANES, ROW_INCHES, draw_key, legend_handles, style
 from ran_deploy.bench.pareto_result import ParetoPoint, ParetoResult, Plane
-from ran_deploy.errors import UsageError
-from ran_deploy.files import atomic_path, require_writable
-from ran_deploy.optional import require
+from ran_deploy.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
-def check_plot(path: Path) -> None:
-    """Fail early, before a long measurement, if the plot could not be drawn.
-
-    Raises:
-        UsageError: The file is neither SVG nor PNG, or its folder cannot be written to.
-        MissingError: matplotlib is not installed.
-    """
-    if path.suffix not in (".svg", ".png"):
-        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.")
-    require("matplotlib", "The plot of accuracy against speed")
-    require_writable(path)
-
-
 def plot_pareto(result: ParetoResult, path: Path) -> None:
-    """Draw a result into an SVG or PNG file.
+    """Draw a result into an SVG, PNG or PDF file.
 
     Filled points are on the front of their plane, hollow ones are dominated; the key says by which.
 
     Raises:
-        UsageError: The file is neither SVG nor PNG, or cannot be written.
-        MissingError: matplotlib is not installed.
+        UsageError: The file cannot be written.
     """
-    check_plot(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
@@ -57,12 +39,7 @@ def plot_pareto(result: ParetoResult, path: Path) -> None:
     legend.legend(handles=legend_handles(result), loc="center", ncols=8, frameon=False, fontsize=9)
     draw_key(figure.add_subplot(grid[2, :]), result)
     figure.supxlabel(_caption(result), fontsize=8, color="#444444", ha="left", x=0.012)
-    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
-        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata={"Date": None} if _svg(path) else None)
-
-
-def _svg(path: Path) -> bool:
-    return path.suffix == ".svg"
+    save_figure(figure, path, dpi=150)
 
 
 def _title(result: ParetoResult) -> str:

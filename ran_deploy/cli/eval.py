@@ -41,7 +41,7 @@ def eval_command(
         list[str] | None,
         typer.Option(help="Measure again on images made worse: jpeg:QUALITY, blur:SIGMA or noise:STD. Repeatable."),
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="Draw confusion and reliability into this .svg or .png.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw confusion and reliability: a .svg, .png or .pdf.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the details as tables into this .md file.")] = None,
     flip: Annotated[
         bool, typer.Option("--flip", help="Also average each image with its mirror image; reported apart.")

@@ -34,7 +34,7 @@ def pareto_command(
         float, typer.Option(help="Least time to measure each point at each batch size, over all rounds, in seconds.")
     ] = 3.0,
     tolerance: Annotated[float, typer.Option(help="Points of accuracy that count as equal.")] = 0.1,
-    plot: Annotated[Path | None, typer.Option(help="Draw the result into this .svg or .png file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw the result into this .svg, .png or .pdf file.")] = None,
     threads: Threads = None,
     trust: Trust = False,
     as_json: JsonFlag = False,

@@ -29,7 +29,7 @@ def profile_command(
     iterations: Annotated[int, typer.Option(help="Runs to time kernel by kernel, and as many as a whole.")] = 50,
     by: Annotated[Literal["part", "type", "node"], typer.Option(help="What to list; --json holds all three.")] = "part",
     top: Annotated[int, typer.Option(min=1, help="How many of the slowest to list; the rest is summed up.")] = 25,
-    plot: Annotated[Path | None, typer.Option(help="Draw parts and roofline into this .png or .svg file.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw parts and roofline: a .svg, .png or .pdf file.")] = None,
     trace: Annotated[
         Path | None, typer.Option(help="Write one run for Perfetto or chrome://tracing into this .json file.")
     ] = None,

@@ -54,9 +54,10 @@ def sensitivity_command(
     from ran_deploy.quant.sensitivity import sensitivity
 
     if plot is not None:
-        from ran_deploy.quant.sensitivity_plot import check_plot, plot_sensitivity
+        from ran_deploy.figures import check_figure
+        from ran_deploy.quant.sensitivity_plot import plot_sensitivity
 
-        check_plot(plot)
+        check_figure(plot, "The plot of the sensitivity")
     result = sensitivity(
         onnx,
         calib_dataset=calib_dataset,

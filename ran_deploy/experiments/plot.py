@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ran_deploy.experiments.result import ExperimentResult, NetworkResult
-from ran_deploy.files import atomic_path
+from ran_deploy.figures import save_figure
 from ran_deploy.report.words import counted
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ _GAP_POINTS = 11.0
 
 def plot_curves(result: ExperimentResult, out: Path) -> None:
     """Draw an experiment into ``curves.png`` and ``curves.svg``."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
     figure = Figure(figsize=(13.5, 4.9), layout="constrained")
@@ -48,8 +47,7 @@ def plot_curves(result: ExperimentResult, out: Path) -> None:
     figure.suptitle(f"{result.title}: {_budget(result)}", fontsize=12, fontweight="bold")
     _name_lines(accuracies, result.networks)
     for kind in ("png", "svg"):
-        with atomic_path(out / f"curves.{kind}") as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
-            figure.savefig(temporary, format=kind, dpi=140, metadata={"Date": None} if kind == "svg" else None)
+        save_figure(figure, out / f"curves.{kind}", dpi=140)
 
 
 def _budget(result: ExperimentResult) -> str:

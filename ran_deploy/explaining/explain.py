@@ -7,7 +7,8 @@ from pathlib import Path
 from ran_deploy.data.preprocess import find_images
 from ran_deploy.errors import UsageError
 from ran_deploy.explaining.attention import ImageAttention, attend
-from ran_deploy.explaining.picture import check_picture, draw
+from ran_deploy.explaining.picture import draw
+from ran_deploy.figures import check_figure
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.open import Runtime, open_engine
@@ -86,7 +87,7 @@ def explain(
         GateError: The engine returned numbers that are not finite.
     """
     check_positive("--top", top)
-    check_picture(out)
+    check_figure(out, "ran-deploy explain")
     paths = find_images(files)
     if out.absolute() in [path.absolute() for path in paths] or (out.exists() and any(map(out.samefile, paths))):
         raise UsageError(f"{out} is among the images and would be replaced.", fix="Choose another --out.")

@@ -9,15 +9,12 @@ import numpy.typing as npt
 from PIL import Image
 
 from ran_deploy.data.dataset import Images
-from ran_deploy.errors import UsageError
 from ran_deploy.explaining.attention import ImageAttention, Map, ModuleView, by_stage
-from ran_deploy.files import atomic_path, require_writable
-from ran_deploy.optional import require
+from ran_deploy.figures import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUFFIXES = (".png", ".svg", ".pdf")
 _MASK_COLOURS = "inferno"
 _FEATURE_COLOURS = "viridis"
 _OVERLAY = 0.62
@@ -34,39 +31,19 @@ _LONGEST = 11
 """Characters of a label that fit below its image."""
 
 
-def check_picture(path: Path) -> None:
-    """Fail early, before the network runs, if the picture could not be drawn.
-
-    Raises:
-        UsageError: The file is of another kind, or its folder cannot be written to.
-        MissingError: matplotlib is not installed.
-    """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(
-            f"The picture is {path}; expected a name that ends in {', '.join(SUFFIXES)}.", fix="Rename it."
-        )
-    require("matplotlib", "ran-deploy explain")
-    require_writable(path)
-
-
 def draw(images: Sequence[ImageAttention], path: Path, *, title: str) -> None:
     """Draw the masks over the images, and where known one channel of each stage before and after its mask.
 
     Raises:
-        UsageError: The file is of another kind, or cannot be written.
-        MissingError: matplotlib is not installed.
+        UsageError: The file cannot be written.
     """
-    check_picture(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
     sheet = _Sheet(images, Figure)
     for row, image in enumerate(images):
         sheet.draw_row(row, image)
     sheet.draw_head(title, images[0])
-    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
-        undated = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
-        sheet.figure.savefig(temporary, format=path.suffix[1:], dpi=130, metadata=undated)
+    save_figure(sheet.figure, path, dpi=130)
 
 
 def overlay(view: Images, mask: Map) -> npt.NDArray[np.float32]:

@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ran_deploy.errors import UsageError
-from ran_deploy.files import atomic_path, require_writable
-from ran_deploy.optional import require
+from ran_deploy.figures import save_figure
 from ran_deploy.profiling.places import Branch
 from ran_deploy.profiling.result import KernelCost, ProfileResult
 
@@ -37,28 +35,12 @@ _OVERHEAD = "#FFFFFF"
 _MOST_BARS = 40
 
 
-def check_plot(path: Path) -> None:
-    """Fail early, before the measurement, if the plot could not be drawn.
-
-    Raises:
-        UsageError: The file is neither SVG nor PNG, or its folder cannot be written to.
-        MissingError: matplotlib is not installed.
-    """
-    if path.suffix not in (".svg", ".png"):
-        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.", fix="Rename it.")
-    require("matplotlib", "The plot of the profile")
-    require_writable(path)
-
-
 def plot_profile(result: ProfileResult, path: Path) -> None:
-    """Draw a profile into an SVG or PNG file: the parts by time, and without a GPU the roofline beside them.
+    """Draw a profile into an SVG, PNG or PDF file: the parts by time, and without a GPU the roofline beside them.
 
     Raises:
-        UsageError: The file is neither SVG nor PNG, or cannot be written.
-        MissingError: matplotlib is not installed.
+        UsageError: The file cannot be written.
     """
-    check_plot(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
     from matplotlib.patches import Patch
 
@@ -84,9 +66,7 @@ def plot_profile(result: ProfileResult, path: Path) -> None:
         fontsize=12,
         fontweight="bold",
     )
-    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
-        svg = path.suffix == ".svg"
-        figure.savefig(temporary, format=path.suffix[1:], dpi=150, metadata={"Date": None} if svg else None)
+    save_figure(figure, path, dpi=150)
 
 
 def _draw_parts(axes: "Axes", result: ProfileResult) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.bench.inputs import make_buffers, make_pool
 from ran_deploy.errors import UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.figures import check_figure
+from ran_deploy.files import require_output
 from ran_deploy.profiling.choose import ProfiledRuntime, choose_profiler, find_graph
 from ran_deploy.profiling.fold import cost_kernels, fold, group_cost
 from ran_deploy.profiling.graph import Graph
@@ -42,7 +43,7 @@ def profile(
         trust: Open an engine without a manifest.
         runtime: What runs an ``.onnx`` file, on the CPU: "auto" (ONNX Runtime), "onnxruntime", "openvino" or
             "openvino-bf16".
-        plot: Draw the parts' times and the roofline into this .png or .svg file.
+        plot: Draw the parts' times and the roofline into this .svg, .png or .pdf file.
         trace: Write one run in the trace event format, which Perfetto and Chrome open, into this .json file.
 
     Raises:
@@ -103,13 +104,9 @@ def _check(path: Path, plot: Path | None, trace: Path | None) -> None:
             fix="Give the engine that it was packaged from, or take it out: an archive is a ZIP file.",
         )
     if plot is not None:
-        from ran_deploy.profiling.plot import check_plot
-
-        check_plot(plot)
+        check_figure(plot, "The plot of the profile")
     if trace is not None:
-        if trace.suffix != ".json":
-            raise UsageError(f"The trace is {trace}; expected a name that ends in .json.", fix="Rename it.")
-        require_writable(trace)
+        require_output(trace, ".json")
 
 
 def remarks(graph: Graph | None, measured: Measured, *, kernels_us: float) -> tuple[str, ...]:

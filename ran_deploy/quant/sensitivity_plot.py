@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-from ran_deploy.errors import UsageError
-from ran_deploy.files import atomic_path
-from ran_deploy.optional import require
+from ran_deploy.figures import save_figure
 from ran_deploy.quant.groups import PARTS
 from ran_deploy.quant.ranking import SensitivityResult
 
@@ -16,19 +14,6 @@ _COLOURS = {
     "classifier": "#7b3294",
 }
 _MOST_BARS = 120
-FORMATS = ("png", "svg", "pdf")
-
-
-def check_plot(out: Path) -> None:
-    """Check the name of a picture before the work for it is done.
-
-    Raises:
-        UsageError: It ends in no known format.
-        MissingError: matplotlib is not installed.
-    """
-    if out.suffix[1:] not in FORMATS:
-        raise UsageError(f"The plot is {out}; expected a name ending in {', '.join(FORMATS)}.", fix="Rename it.")
-    require("matplotlib", "The plot of the sensitivity")
 
 
 def plot_sensitivity(result: SensitivityResult, out: Path) -> None:
@@ -39,10 +24,8 @@ def plot_sensitivity(result: SensitivityResult, out: Path) -> None:
         out: The picture: .png, .svg or .pdf.
 
     Raises:
-        UsageError: The name ends in no known format, or the folder cannot be written to.
-        MissingError: matplotlib is not installed.
+        UsageError: The file cannot be written.
     """
-    check_plot(out)
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
     from matplotlib.patches import Patch
 
@@ -67,5 +50,4 @@ def plot_sensitivity(result: SensitivityResult, out: Path) -> None:
         frameon=False,
     )
     axes.grid(axis="x", alpha=0.25)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, format=out.suffix[1:], dpi=130)
+    save_figure(figure, out, dpi=130)

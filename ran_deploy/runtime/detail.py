@@ -11,12 +11,13 @@ from ran_deploy.data.corrupt import Corruption, parse_corruption
 from ran_deploy.data.dataset import Dataset, Images, Split
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.figures import check_figure
+from ran_deploy.files import require_output
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.batching import check_positive
 from ran_deploy.runtime.confidence import Confidences, confidences, measure_calibration
 from ran_deploy.runtime.confusion import class_accuracies, count_confusion, worst_mistakes
-from ran_deploy.runtime.detail_plot import check_plot, plot_detail
+from ran_deploy.runtime.detail_plot import plot_detail
 from ran_deploy.runtime.detail_report import write_report
 from ran_deploy.runtime.detail_result import CorruptedAccuracy, DetailResult
 from ran_deploy.runtime.evaluate import Tally, sample_count, spread_indices
@@ -51,7 +52,7 @@ def evaluate_in_detail(
         dataset: Name of the dataset.
         data: Its folder; "synthetic" needs none.
         corrupt: What to do to the images for further passes: "jpeg:QUALITY", "blur:SIGMA" or "noise:STD" each.
-        plot: Draw reliability and confusion into this .svg or .png file.
+        plot: Draw reliability and confusion into this .svg, .png or .pdf file.
         report: Write the tables into this .md file.
         split: "test" or "train".
         batch: How many images to run at once.
@@ -74,9 +75,9 @@ def evaluate_in_detail(
     check_positive("--limit", limit)
     corruptions = _parsed(corrupt)
     if plot is not None:
-        check_plot(plot)
+        check_figure(plot, "The plot of confusion and reliability")
     if report is not None:
-        _check_report(report)
+        require_output(report, ".md")
     with open_engine(
         engine, threads=threads, trust=trust, fallback=fallback, runtime=runtime, cuda_backend=cuda_backend
     ) as session:
@@ -166,12 +167,6 @@ def _parsed(texts: Sequence[str]) -> list[Corruption]:
         if corruption in corruptions[:place]:
             raise UsageError(f"The corruption {corruption.name} is named twice.", fix="Name it once.")
     return corruptions
-
-
-def _check_report(path: Path) -> None:
-    if path.suffix != ".md":
-        raise UsageError(f"The report is {path}; expected a name that ends in .md.")
-    require_writable(path)
 
 
 def _text(path: Path | None) -> str | None:

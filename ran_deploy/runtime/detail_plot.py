@@ -5,9 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ran_deploy.errors import UsageError
-from ran_deploy.files import atomic_path, require_writable
-from ran_deploy.optional import require
+from ran_deploy.figures import save_figure
 from ran_deploy.runtime.detail_result import DetailResult
 from ran_deploy.runtime.evaluate import wilson_interval
 
@@ -22,28 +20,12 @@ _BLUE = "#1f5fa8"
 _GAP = "#d95f02"
 
 
-def check_plot(path: Path) -> None:
-    """Fail early, before a long measurement, if the plot could not be drawn.
-
-    Raises:
-        UsageError: The file is neither SVG nor PNG, or its folder cannot be written to.
-        MissingError: matplotlib is not installed.
-    """
-    if path.suffix not in (".svg", ".png"):
-        raise UsageError(f"The plot is {path}; expected a name that ends in .svg or .png.")
-    require("matplotlib", "The plot of confusion and reliability")
-    require_writable(path)
-
-
 def plot_detail(result: DetailResult, path: Path) -> None:
-    """Draw the confusion matrix and the reliability diagram into an SVG or PNG file.
+    """Draw the confusion matrix and the reliability diagram into an SVG, PNG or PDF file.
 
     Raises:
-        UsageError: The file is neither SVG nor PNG, or cannot be written.
-        MissingError: matplotlib is not installed.
+        UsageError: The file cannot be written.
     """
-    check_plot(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure  # without pyplot: no global state, no display
 
     figure = Figure(figsize=(12, 5.6), layout="constrained")
@@ -57,9 +39,7 @@ def plot_detail(result: DetailResult, path: Path) -> None:
         f"({result.split}), {result.runtime}",
         fontweight="bold",
     )
-    with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
-        metadata = {"Date": None} if path.suffix == ".svg" else None
-        figure.savefig(temporary, format=path.suffix[1:], dpi=130, metadata=metadata)
+    save_figure(figure, path, dpi=130)
 
 
 def _draw_confusion(axes: "Axes", result: DetailResult) -> None:

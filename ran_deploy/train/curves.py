@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-from ran_deploy.files import atomic_path
+from ran_deploy.figures import save_figure
 from ran_deploy.optional import require
 from ran_deploy.train.metrics import EpochMetrics
 
@@ -63,5 +63,4 @@ def plot_curves(history: Sequence[EpochMetrics], title: str, out: Path) -> None:
         axes.set_xlim(0.5, len(history) + 0.5)
         axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     figure.suptitle(title)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, format="png", dpi=130)
+    save_figure(figure, out, dpi=130)

@@ -187,8 +187,8 @@ def test_bad_files(engines: list[Path], tmp_path: Path) -> None:
         pareto([engines[0], tmp_path / "." / "net.onnx"], **QUICK)
     with pytest.raises(UsageError, match="does not exist"):
         pareto([engines[0], tmp_path / "none.onnx"], runtimes=("onnxruntime",), **QUICK)
-    with pytest.raises(UsageError, match=r"ends in \.svg or \.png"):
-        pareto(engines, plot=tmp_path / "plot.pdf", **QUICK)
+    with pytest.raises(UsageError, match=r"must end in \.svg or \.png"):
+        pareto(engines, plot=tmp_path / "plot.jpg", **QUICK)
     engines[1].write_bytes(engines[1].read_bytes()[:100])
     with pytest.raises(IntegrityError, match="is not the file that its manifest describes"):
         pareto(engines, runtimes=("onnxruntime",), **QUICK)

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ran_deploy.errors import UsageError
 from ran_deploy.explaining.attention import ChannelView, ImageAttention, ModuleView
-from ran_deploy.explaining.picture import check_picture, draw, overlay
+from ran_deploy.explaining.picture import draw, overlay
 from ran_deploy.runtime.predict import Guess
 
 RAMP = np.linspace(0.2, 0.6, 64, dtype=np.float32).reshape(8, 8)
@@ -71,8 +70,3 @@ def test_a_mask_is_bright_where_it_is_high() -> None:
     brightness = shown.sum(axis=2)
     assert brightness[-6:, -6:].mean() > 10 * brightness[:6, :6].mean()
     assert np.isfinite(overlay(np.zeros((48, 48, 3), np.uint8), np.full((8, 8), 0.5, np.float32))).all()
-
-
-def test_another_kind_of_file_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"\.png, \.svg, \.pdf"):
-        check_picture(tmp_path / "x.jpg")

@@ -43,6 +43,7 @@ FOUNDATION = {
     "seal",
     "manifest",
     "optional",
+    "figures",
     "progress",
     "resources",
 }

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ran_deploy.errors import UsageError
-from ran_deploy.profiling.plot import check_plot, plot_profile
+from ran_deploy.profiling.plot import plot_profile
 from tests.profiling.by_hand import unit_result
 
 pytest.importorskip("matplotlib", reason="matplotlib is not installed")
@@ -31,11 +30,3 @@ def test_without_a_roofline(tmp_path: Path, run_us: float) -> None:
     assert first.startswith(b"<?xml")
     plot_profile(unit_result(roofline=None, run_us=run_us), path)
     assert path.read_bytes() == first  # the same result draws the same file
-
-
-def test_names_that_are_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"\.svg or \.png"):
-        check_plot(tmp_path / "profile.pdf")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot be written"):
-        check_plot(tmp_path / "file" / "profile.png")

@@ -51,8 +51,8 @@ def test_options_out_of_range(options: Any) -> None:
         ("no.onnx", {}, "does not exist"),
         ("weights.safetensors", {}, "does not exist"),
         ("model.ran", {}, "is an archive"),
-        ("model.xyz", {}, "ends in '.xyz'"),
-        ("no.onnx", {"trace": Path("trace.txt")}, r"ends in \.json"),
+        ("model.xyz", {}, "does not exist"),
+        ("no.onnx", {"trace": Path("trace.txt")}, r"must end in \.json"),
         ("no.onnx", {"trace": Path("/dev/null/trace.json")}, "cannot be written"),
     ],
 )

@@ -161,5 +161,5 @@ def test_the_command_lists_the_worst_and_draws(
     sensitivity_command(file, images, **options, as_json=True)
     document = json.loads(capsys.readouterr().out)
     assert (document["schema"], len(document["groups"])) == ("ran-deploy.sensitivity/v1", 7)
-    with pytest.raises(UsageError, match="expected a name ending in png"):
+    with pytest.raises(UsageError, match="must end in"):
         sensitivity_command(file, images, **options, plot=tmp_path / "plot.bmp")

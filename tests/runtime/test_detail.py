@@ -99,8 +99,8 @@ def test_the_engine_s_own_figures_do_not_change(engines: Any, tmp_path: Path) ->
     [
         ({"corrupt": ("jpeg:0",)}, "The corruption is jpeg:0; expected"),
         ({"corrupt": ("blur:1", "blur:1.0")}, "blur:1 is named twice"),
-        ({"plot": Path("plot.pdf")}, r"ends in \.svg or \.png"),
-        ({"report": Path("report.txt")}, r"ends in \.md"),
+        ({"plot": Path("plot.jpg")}, r"must end in \.svg"),
+        ({"report": Path("report.txt")}, r"must end in \.md"),
         ({"limit": 0}, "--limit is 0"),
     ],
 )
