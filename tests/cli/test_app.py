@@ -135,6 +135,19 @@ def test_an_unexpected_failure_is_code_1_without_a_traceback(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_broken_pipe_inside_is_not_taken_for_a_reader_that_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise BrokenPipeError("a worker's")
+
+    monkeypatch.setattr("ran_deploy.arch.count.list_archs", fail)
+    for stream in ("stdout", "stderr"):  # typer wraps them
+        monkeypatch.setattr(sys, stream, getattr(sys, stream))
+    assert run(["archs"]) == 1
+    assert capsys.readouterr().err.startswith("error: ran-deploy failed inside: BrokenPipeError: a worker's")
+
+
 def test_details_of_a_gate_are_in_the_document(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
