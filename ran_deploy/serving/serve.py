@@ -16,6 +16,7 @@ from ran_deploy.serving.reports import Served, Serving
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 
 MIB = 1024 * 1024
+_MOST_BODY_MB = 65_536
 HANG_FACTOR = 2
 """A worker that computes one batch for so many times the longest time of a request is taken for hung; whoever asked has
 given up long before."""
@@ -97,6 +98,8 @@ def serve(
     for name, seconds in (("--request-seconds", request_seconds), ("--drain-seconds", drain_seconds)):
         if not 0 < seconds < 86_400:
             raise UsageError(f"{name} is {seconds:g}; expected more than 0 and less than a day.")
+    if not 0 < max_body_mb <= _MOST_BODY_MB:
+        raise UsageError(f"--max-body-mb is {max_body_mb:g}; expected more than 0 and at most {_MOST_BODY_MB:,}.")
     options = HostOptions(
         workers=workers,
         max_batch=max_batch,
