@@ -13,7 +13,7 @@ from ran_deploy.runtime.session import Logits
 from ran_deploy.serving.clock import Clock, MonotonicClock
 from ran_deploy.serving.dispatch import Dispatcher, Run
 from ran_deploy.serving.errors import DeadlineError, QueueFullError, UnavailableError
-from ran_deploy.serving.observer import Observer, Outcome, Silent
+from ran_deploy.serving.observer import Observer, Outcome
 from ran_deploy.serving.pending import Request
 
 
@@ -68,7 +68,7 @@ class Batcher:
             check_positive(name, value)
         self._queue = queue
         self._clock = clock or MonotonicClock()
-        self._observer = observer or Silent()
+        self._observer = observer or Observer()
         self._dispatcher = Dispatcher(
             run,
             max_batch=max_batch,

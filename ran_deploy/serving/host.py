@@ -15,7 +15,7 @@ from ran_deploy.serving.classify import Decoder, likeliest
 from ran_deploy.serving.errors import UnavailableError
 from ran_deploy.serving.generation import Generation
 from ran_deploy.serving.keeper import Keeper
-from ran_deploy.serving.observer import Observer, Silent
+from ran_deploy.serving.observer import Observer
 from ran_deploy.serving.results import PLATFORMS, Classified, ModelMetadata, ModelStatus
 from ran_deploy.serving.shelf import Place, Shelf
 from ran_deploy.serving.spec import HostOptions, ModelSpec, numbered
@@ -41,7 +41,7 @@ class ModelHost:
         specs: Sequence[ModelSpec],
         options: HostOptions | None = None,
         *,
-        observe: Callable[[str, str], Observer] = lambda _name, _version: Silent(),
+        observe: Callable[[str, str], Observer] = lambda _name, _version: Observer(),
     ) -> None:
         if not specs:
             raise UsageError("There is no model to serve.", fix="Give at least one: --engine PATH")

@@ -5,7 +5,7 @@ from typing import Any
 
 from ran_deploy.optional import require
 from ran_deploy.serving.host import ModelHost
-from ran_deploy.serving.observer import Outcome
+from ran_deploy.serving.observer import Observer, Outcome
 from ran_deploy.serving.statistics import ModelStatistics
 
 UNKNOWN = "(unknown)"
@@ -85,7 +85,7 @@ class Metrics:
         return bytes(self._generate(self.registry))
 
 
-class ModelObserver:
+class ModelObserver(Observer):
     """Turns what one model version's batcher and workers tell into metrics and statistics."""
 
     def __init__(self, metrics: Metrics, name: str, version: str) -> None:

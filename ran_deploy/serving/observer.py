@@ -1,13 +1,13 @@
 """What a batcher and its workers tell while they work, for metrics and logs. Called on the event loop: be quick."""
 
-from typing import Literal, Protocol
+from typing import Literal
 
 Outcome = Literal["queue_full", "deadline", "cancelled", "unavailable", "error"]
 """Why a request got no logits."""
 
 
-class Observer(Protocol):
-    """Told about one model version; :class:`Silent` is one that ignores everything."""
+class Observer:
+    """Told about one model version. This one ignores everything; others override what they want to hear."""
 
     def queue_depth(self, images: int) -> None:
         """So many images wait now; told after each change."""
@@ -29,28 +29,3 @@ class Observer(Protocol):
 
     def worker_lost(self) -> None:
         """A worker process ended that should not have."""
-
-
-class Silent:
-    """An :class:`Observer` that ignores everything."""
-
-    def queue_depth(self, images: int) -> None:
-        """Ignore it."""
-
-    def queued(self, seconds: float) -> None:
-        """Ignore it."""
-
-    def computed(self, images: int, seconds: float) -> None:
-        """Ignore it."""
-
-    def served(self, images: int, seconds: float) -> None:
-        """Ignore it."""
-
-    def failed(self, outcome: Outcome) -> None:
-        """Ignore it."""
-
-    def worker_started(self) -> None:
-        """Ignore it."""
-
-    def worker_lost(self) -> None:
-        """Ignore it."""

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ran_deploy.runtime.session import Logits
-from ran_deploy.serving.observer import Outcome, Silent
+from ran_deploy.serving.observer import Observer, Outcome
 
 
 async def settle() -> None:
@@ -97,7 +97,7 @@ class Computing:
         await settle()
 
 
-class Remembering(Silent):
+class Remembering(Observer):
     def __init__(self) -> None:
         self.depths: list[int] = []
         self.queue_seconds: list[float] = []

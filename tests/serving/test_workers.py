@@ -204,12 +204,12 @@ def test_no_process_is_left_when_the_pool_is_closed(tmp_path: Path) -> None:
 _ORPHANS = """
 import asyncio, os, signal, sys
 from pathlib import Path
-from ran_deploy.serving.observer import Silent
+from ran_deploy.serving.observer import Observer
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 from ran_deploy.serving.workers import WorkerPool
 
 async def main():
-    pool = WorkerPool(ModelSpec(name="means", path=Path(sys.argv[1])), HostOptions(workers=1), Silent())
+    pool = WorkerPool(ModelSpec(name="means", path=Path(sys.argv[1])), HostOptions(workers=1), Observer())
     await pool.start()
     print(len(pool.pids), flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
