@@ -75,7 +75,7 @@ class _ShapesOnly(TorchFunctionMode):
             return args[0]
         if func in (Tensor.add, Tensor.mul):
             shapes = [one.shape for one in args if isinstance(one, Tensor)]
-            return args[0].new_empty(torch.broadcast_shapes(*shapes))
+            return args[0].new_empty(torch.broadcast_shapes(*shapes))  # type: ignore[no-untyped-call]
         if func is functional.interpolate:
             images, factor = args[0], kwargs["scale_factor"]
             return images.new_empty((*images.shape[:2], *(int(side * factor) for side in images.shape[2:])))
