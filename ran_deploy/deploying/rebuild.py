@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ran_deploy.deploying.remake import RebuildOptions, remake
 from ran_deploy.errors import GateError, IncompatibleError, MissingError, UsageError
-from ran_deploy.files import require_writable
+from ran_deploy.files import require_output, sha256_file
 from ran_deploy.graph.parity import ParityMetrics
 from ran_deploy.graph.verify import verify_engines
 from ran_deploy.manifest import Manifest, publish, verified_manifest
@@ -74,7 +74,9 @@ def rebuild(engine: Path, *, out: Path | None = None, options: RebuildOptions | 
     if out is not None:
         if out.resolve() == engine.resolve():
             raise UsageError("The rebuilt engine would replace the one that it is compared with.", fix="Change --out.")
-        require_writable(out)
+        require_output(out, engine.suffix)
+        if out.exists() and sha256_file(out) in {parent.sha256 for parent in manifest.parents}:
+            raise UsageError(f"The rebuilt engine would replace {out}, which it is made from.", fix="Change --out.")
     with tempfile.TemporaryDirectory(prefix="ran-deploy-rebuild-") as folder:
         twin = Path(folder) / engine.name
         made = remake(engine, manifest, twin, chosen)

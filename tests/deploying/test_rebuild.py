@@ -125,6 +125,12 @@ def test_what_cannot_be_rebuilt_is_refused(source: Path, tmp_path: Path) -> None
     half = quantize_fp16(source).path
     with pytest.raises(UsageError, match="would replace"):
         rebuild(half, out=half)
+    before = source.read_bytes()
+    with pytest.raises(UsageError, match="which it is made from"):
+        rebuild(half, out=source)
+    with pytest.raises(UsageError, match=r"must end in \.onnx"):
+        rebuild(half, out=half.with_suffix(".plan"))
+    assert source.read_bytes() == before
     model = onnx.load(source)
     model.producer_name = "someone else"
     manifest = read_manifest(source)
