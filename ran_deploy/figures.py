@@ -37,5 +37,15 @@ def save_figure(figure: "Figure", path: Path, *, dpi: int) -> None:
     """
     import matplotlib as mpl
 
+    _settle(figure)
     with atomic_path(path) as temporary, mpl.rc_context({"svg.hashsalt": "ran-deploy"}):
         figure.savefig(temporary, format=path.suffix[1:], dpi=dpi, metadata=_TIMES.get(path.suffix))
+
+
+def _settle(figure: "Figure") -> None:
+    """Lay out in round numbers: two layouts may differ in the last bit, which the names inside an SVG are made of."""
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(side, 6) for side in axes.get_position().bounds)
+        axes.set_position((left, bottom, width, height))

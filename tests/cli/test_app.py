@@ -163,9 +163,9 @@ def test_details_of_a_gate_are_in_the_document(
 
 def test_ctrl_c_is_code_130_and_leaves_a_resumable_run(tmp_path: Path) -> None:
     recipe = tmp_path / "r.toml"
-    recipe.write_text("epochs = 50\nbatch = 16\nvalidation = 10\nsizes = [[0.0, 8]]\n")
+    recipe.write_text("epochs = 5000\nbatch = 16\nvalidation = 10\nsizes = [[0.0, 8]]\n")
     command = [sys.executable, "-m", "ran_deploy", "train", "--arch", "att56", "--dataset", "synthetic"]
-    command += ["--recipe", str(recipe), "--out", str(tmp_path / "run")]
+    command += ["--images", "40", "--option", "t=1", "--recipe", str(recipe), "--out", str(tmp_path / "run")]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(app.__file__).parents[2])}
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     metrics = tmp_path / "run" / "metrics.jsonl"

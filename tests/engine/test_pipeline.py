@@ -17,25 +17,29 @@ from tests.quant.small import publish_model, small_model
 
 
 def test_a_network_becomes_a_float16_plan_and_an_int8_one(tmp_path: Path) -> None:
-    result = build_for_arch("att56", precision="fp16", folder=tmp_path, random_weights=True)
-    assert result.path == tmp_path / "att56_fp16.plan"
+    result = build_for_arch("naive-cnn", precision="fp16", folder=tmp_path, random_weights=True)
+    assert result.path == tmp_path / "naive-cnn_fp16.plan"
     assert result.manifest.precision.asked == "fp16"
-    assert result.manifest.precision.obtained == {"fp16": 110}
+    assert result.manifest.precision.obtained == {"fp16": 6}
     assert {path.name for path in tmp_path.iterdir()} == {
-        f"att56{name}{suffix}" for name in (".onnx", "_fp16.onnx", "_fp16.plan") for suffix in ("", ".manifest.json")
+        f"naive-cnn{name}{suffix}"
+        for name in (".onnx", "_fp16.onnx", "_fp16.plan")
+        for suffix in ("", ".manifest.json")
     }
-    chain = [verified_manifest(tmp_path / name) for name in ("att56.onnx", "att56_fp16.onnx", "att56_fp16.plan")]
+    chain = [
+        verified_manifest(tmp_path / name) for name in ("naive-cnn.onnx", "naive-cnn_fp16.onnx", "naive-cnn_fp16.plan")
+    ]
     assert all(
         child and parent and child.parents[0].sha256 == parent.sha256 for parent, child in itertools.pairwise(chain)
     )
-    exported = (tmp_path / "att56.onnx").stat().st_mtime_ns
+    exported = (tmp_path / "naive-cnn.onnx").stat().st_mtime_ns
     images = colour_images(tmp_path / "images", each=1)
     calibration = CalibrationOptions(dataset="folder", data=images, samples=4, method="minmax")
-    lower = build_for_arch("att56", precision="int8", folder=tmp_path, random_weights=True, calibration=calibration)
-    assert lower.path == tmp_path / "att56_int8.plan"
-    assert lower.manifest.precision.obtained == {"fp32": 1, "int8": 109}
+    lower = build_for_arch("naive-cnn", precision="int8", folder=tmp_path, random_weights=True, calibration=calibration)
+    assert lower.path == tmp_path / "naive-cnn_int8.plan"
+    assert lower.manifest.precision.obtained == {"fp32": 1, "int8": 5}
     assert (lower.manifest.calibration or {})["count"] == 4
-    assert (tmp_path / "att56.onnx").stat().st_mtime_ns == exported  # the unchanged export is used again
+    assert (tmp_path / "naive-cnn.onnx").stat().st_mtime_ns == exported  # the unchanged export is used again
 
 
 def test_wrong_options_are_refused_before_the_export(tmp_path: Path) -> None:
