@@ -121,7 +121,8 @@ def package_command(
         check_repository(check, engine, out, as_json=as_json)
         return
     if not engine or format is None or out is None:
-        missing = "--engine" if not engine else "--format" if format is None else "--out"
+        kind = "--format triton, kserve, docker or archive"
+        missing = "--engine" if not engine else kind if format is None else "--out"
         raise UsageError(f"ran-deploy package needs {missing}.", fix="See: ran-deploy package --help")
     from ran_deploy.packaging.docker import DockerOptions
     from ran_deploy.packaging.package import package
