@@ -136,6 +136,16 @@ def test_forged_pickles_run_nothing(tmp_path: Path, reference: bytes, nested: bo
     assert witness.exists()
 
 
+def test_a_state_that_ends_numpy_itself(tmp_path: Path) -> None:
+    """Two values less in the dtype's state: numpy's own reader of pickles then ends the process (found by fuzzing)."""
+    whole = pickle.dumps({"data": _pixels(2), "labels": [1, 2]}, 2)
+    unknown = b"J\xff\xff\xff\xff"
+    forged = whole.replace(b"NNN" + 2 * unknown, b"N" + 2 * unknown)
+    assert forged != whole
+    _python_layout(tmp_path / "cifar-10-batches-py", lambda *_: forged)
+    assert len(load_cifar("cifar10", tmp_path, "test").targets) == 2
+
+
 def test_codecs_only_decode_latin1(tmp_path: Path) -> None:
     forged = b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x05\x00\x00\x00rot13\x86R."
     _python_layout(tmp_path / "cifar-10-batches-py", lambda *_: forged)
