@@ -8,7 +8,6 @@ from pathlib import Path
 from PIL import Image
 
 from ran_deploy.deploying.deploy import deploy
-from ran_deploy.deploying.options import DeployOptions, Int8, Load
 from ran_deploy.deploying.request import DeployRequest
 from ran_deploy.engine.build import BuildOptions, build_engine
 from ran_deploy.engine.profile import make_profile
@@ -17,19 +16,11 @@ from ran_deploy.quant.calibration_options import CalibrationOptions
 from ran_deploy.quant.int8 import quantize_int8
 from ran_deploy.train.recipe import Recipe
 from ran_deploy.train.run import train_network
+from tests.deploying.small_deployment import OPTIONS
 
 ARCH, DATASET = "att56", "synthetic"
 SMALL = {"width": 0.125, "mask_depths": (1, 1, 1)}
 RECIPE = Recipe(epochs=3, batch=16, lr=0.05, ema=0.9, validation=20, precision="fp32", compile="off")
-DEPLOYMENT = DeployOptions(
-    precisions=("fp32", "int8"),
-    runtimes=("onnxruntime",),
-    eval_limit=16,
-    threads=1,
-    layers=False,
-    int8=Int8(samples=8),
-    load=Load(batches=(1, 2), duration_s=0.0, rounds=5),
-)
 _IMAGES = 64
 
 
@@ -71,7 +62,7 @@ def _build(folder: Path) -> object:
 
 def _deploy(folder: Path) -> object:
     request = DeployRequest(onnx=folder / "a.onnx", dataset=DATASET, calib_data=folder / "images")
-    return deploy(folder / "out", request, DEPLOYMENT)
+    return deploy(folder / "out", request, OPTIONS)
 
 
 STAGES = {

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from result_file import ResultFile
 from served_process import DATATYPES, server_process
+from serving_bars import LIGHT_BAR, SATURATION_BAR, light_factor
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.bench.loop import NS_PER_S, timed_loop
@@ -32,11 +33,6 @@ from ran_deploy.files import sha256_file
 from ran_deploy.progress import Progress
 from ran_deploy.runtime.open import open_engine
 from ran_deploy.runtime.session import Session
-
-SATURATION_BAR = 0.9
-"""Least share of the bare session's images per second."""
-LIGHT_BAR = 1.5
-"""Most that the 99th percentile may be of the bare latency and the batching delay together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +190,7 @@ def judge(rounds: list[Round], max_delay_ms: float) -> dict[str, Any]:
         rounds[0].bare_images_per_s, key=lambda batch: statistics.median(r.bare_images_per_s[batch] for r in rounds)
     )
     shares = [one.saturated.images_per_s / one.bare_images_per_s[best] for one in rounds]
-    factors = [one.light.p99_ms / (one.bare_p50_ms + max_delay_ms) for one in rounds]
+    factors = [light_factor(one.light.p99_ms, one.bare_p50_ms, max_delay_ms) for one in rounds]
     share, factor = statistics.median(shares), statistics.median(factors)
     return {
         "best_bare_batch": best,

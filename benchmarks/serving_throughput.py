@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from result_file import ResultFile
+from serving_bars import LIGHT_BAR, SATURATION_BAR, light_factor
 
 from ran_deploy.bench.environment import read_environment
 from ran_deploy.bench.loop import NS_PER_MS, NS_PER_S, timed_loop
@@ -33,10 +34,6 @@ from ran_deploy.serving.host import ModelHost
 from ran_deploy.serving.serve import event_loop
 from ran_deploy.serving.spec import HostOptions, ModelSpec
 
-SATURATION_BAR = 0.9
-"""Least share of the bare session's images per second at its best batch."""
-LIGHT_BAR = 1.5
-"""Most that the 99th percentile may be of the bare latency and the batching delay together."""
 Images = npt.NDArray[Any]
 
 
@@ -184,7 +181,7 @@ def light_load(measured: Round, max_delay_ms: float) -> dict[str, float]:
         "bare_p99_ms": bare_p99,
         "served_p50_ms": served_p50,
         "served_p99_ms": served_p99,
-        "light_p99_factor": served_p99 / (bare_p50 + max_delay_ms),
+        "light_p99_factor": light_factor(served_p99, bare_p50, max_delay_ms),
     }
 
 

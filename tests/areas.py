@@ -4,8 +4,8 @@ from typing import Any
 
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
-LONGEST = ("engine", "graph", "serve_cpp", "house", "deploying", "serving", "cli", "bench", "quant", "runtime", "train")
-"""By what they take on two cores."""
+LONGEST = ("graph", "bench", "deploying", "cli", "house", "serve_cpp", "serving", "engine", "runtime", "quant", "train")
+"""Roughly by what their longest tests take together; all others come after them."""
 
 
 class AreaScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
