@@ -21,7 +21,10 @@ ran-deploy experiment stanford --data DIR --out runs/stanford --images 10000 --e
 
 def experiment_command(
     name: Annotated[str, typer.Argument(help="columbia, stanford, attention-type, arl-vs-nal, noise or mask.")],
-    out: Annotated[Path, typer.Option(help="Folder for the plan, the runs, the tables and the curves.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the plan, the runs, the tables and the curves.", show_default="runs/NAME"),
+    ] = None,
     data: Annotated[Path | None, typer.Option(help="The dataset's folder.")] = None,
     budget: Annotated[
         str | None,
@@ -39,10 +42,11 @@ def experiment_command(
     from ran_deploy.experiments.run import run_experiment
     from ran_deploy.experiments.table import NETWORKS, ORDERINGS, SCHEMA, network_rows, ordering_rows, summary
 
+    folder = Path("runs", name) if out is None else out
     result = run_experiment(
         name,
         data=data,
-        out=out,
+        out=folder,
         budget=budget,
         images=images,
         epochs=epochs,
@@ -61,8 +65,8 @@ def experiment_command(
         summary(result),
         f"Published: {result.source}. {result.budgets}",
         result.uncertainty,
-        f"table     {out / 'table.md'}",
-        f"curves    {out / 'curves.png'}",
+        f"table     {folder / 'table.md'}",
+        f"curves    {folder / 'curves.png'}",
     ]
     emit(result, SCHEMA, as_json=as_json, lines=lines)
 

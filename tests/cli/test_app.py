@@ -178,3 +178,12 @@ def test_ctrl_c_is_code_130_and_leaves_a_resumable_run(tmp_path: Path) -> None:
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.endswith(".tmp")]
+
+
+def test_an_experiment_needs_no_folder_and_makes_none_for_a_misspelled_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["experiment", "columbai", "--budget", "20m"]) == 2
+    assert "columbia" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
