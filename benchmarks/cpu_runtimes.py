@@ -101,6 +101,7 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
         listed += [
             Contender(name="ours, ONNX Runtime INT8", path=int8, runtime="onnxruntime"),
             Contender(name="ours, OpenVINO INT8", path=int8, runtime="openvino"),
+            Contender(name="ours, OpenVINO INT8 and bfloat16", path=int8, runtime="openvino-bf16"),
         ]
     return [entry for entry in listed if options.only is None or entry is listed[0] or options.only in entry.name]
 
