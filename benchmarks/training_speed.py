@@ -2,14 +2,21 @@
 
 See benchmarks/README.md. The plain loop gets its batches ready made, so that only the network's arithmetic and the
 optimizer are compared with all that our loop does for a step: crops, flips, soft labels, averaged weights.
+
+Each loop has a process of its own, as a user would start it: in one process, ours makes glibc keep the memory that the
+plain one would otherwise ask the kernel for in every step. ``--kept-memory`` gives that to the plain loop too, so that
+the part of the gain that comes from it can be told.
 """
 
 import argparse
+import contextlib
+import multiprocessing
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TypeAlias
 
@@ -26,6 +33,7 @@ from ran_deploy.config import to_mapping
 from ran_deploy.data.dataset import ArrayDataset, Dataset
 from ran_deploy.data.open import open_dataset
 from ran_deploy.errors import RanDeployError, UsageError
+from ran_deploy.train.allocator import keep_freed_memory
 from ran_deploy.train.augment import to_input
 from ran_deploy.train.device import arithmetic, pick_device
 from ran_deploy.train.examples import choose_examples
@@ -35,6 +43,7 @@ from ran_deploy.train.recipe import Recipe
 
 BAR = 3.0
 """Ours over the plain loop where the CPU computes in bfloat16; without, there is no bar."""
+PLAIN, OURS, OURS_FP32 = "plain", "ours", "ours, fp32"
 Times: TypeAlias = npt.NDArray[np.float64]
 """Seconds of wall-clock time, and of all threads' CPU time."""
 Turn = Callable[[], Times]
@@ -110,6 +119,53 @@ def now_s(device: torch.device) -> Times:
     return np.array([time.perf_counter(), time.process_time()])
 
 
+def serve_turns(loop: str, options: argparse.Namespace, pipe: Connection) -> None:
+    """Be a loop's process: make a turn whenever the pipe asks for one, until it says None."""
+    torch.set_num_threads(options.threads)
+    if loop != PLAIN or options.kept_memory:
+        keep_freed_memory()  # as ran-deploy train does
+    device = pick_device(Group())
+    dataset = memory_dataset(options)
+    recipe = Recipe(epochs=1, batch=options.batch, validation=0, precision="fp32" if loop == OURS_FP32 else "auto")
+    turn = plain(options, dataset, device) if loop == PLAIN else ours(options, dataset, device, recipe)
+    while pipe.recv() is not None:
+        pipe.send(turn())
+
+
+@contextlib.contextmanager
+def process(loop: str, options: argparse.Namespace) -> Iterator[Turn]:
+    """Start a loop's process; yields what asks it for a turn."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    child = context.Process(target=serve_turns, args=(loop, options, there), daemon=True)
+    child.start()
+    there.close()
+
+    def turn() -> Times:
+        here.send("turn")
+        times: Times = here.recv()
+        return times
+
+    try:
+        yield turn
+        here.send(None)
+        child.join()
+    finally:
+        child.kill()
+
+
+def memory_dataset(options: argparse.Namespace) -> ArrayDataset:
+    """Open the training images.
+
+    Raises:
+        UsageError: They are read from files.
+    """
+    dataset = open_dataset(options.dataset, options.data, "train")
+    if not isinstance(dataset, ArrayDataset):
+        raise UsageError(f"{options.dataset} is read from files.", fix="Take cifar10, cifar100 or synthetic.")
+    return dataset
+
+
 def measure(turns: dict[str, Turn], options: argparse.Namespace) -> list[Entry]:
     """Let all loops take turns, and the other way round in every second round."""
     took_s: dict[str, list[Times]] = {loop: [] for loop in turns}
@@ -123,9 +179,9 @@ def measure(turns: dict[str, Turn], options: argparse.Namespace) -> list[Entry]:
         Entry(
             loop=loop,
             images_per_s=tuple(wall.tolist()),
-            ratio=speed_ratio(wall.tolist(), speeds["plain"][0].tolist()),
+            ratio=speed_ratio(wall.tolist(), speeds[PLAIN][0].tolist()),
             cpu_ms_per_image=tuple((1000 / cpu).tolist()),
-            cpu_ratio=speed_ratio(cpu.tolist(), speeds["plain"][1].tolist()),
+            cpu_ratio=speed_ratio(cpu.tolist(), speeds[PLAIN][1].tolist()),
         )
         for loop, (wall, cpu) in speeds.items()
     ]
@@ -141,6 +197,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--steps", type=int, default=8, help="of a turn")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--kept-memory", action="store_true", help="let the plain loop keep freed memory too")
     parser.add_argument("--out", type=Path, help="the JSON file; else one in benchmarks/results")
     options = parser.parse_args(words)
     result_file = ResultFile("training_speed", options, options.arch, options.dataset)
@@ -148,29 +205,31 @@ def main(words: list[str]) -> int:
         if options.rounds < LEAST_ROUNDS:
             raise UsageError(f"--rounds is {options.rounds}; expected at least {LEAST_ROUNDS}.", fix="Raise it.")
         result_file.check()
-        torch.set_num_threads(options.threads)
+        memory_dataset(options)  # so that what is wrong with it is said here
         environment, device = read_environment(), pick_device(Group())
-        dataset = open_dataset(options.dataset, options.data, "train")
-        if not isinstance(dataset, ArrayDataset):
-            raise UsageError(f"{options.dataset} is read from files.", fix="Take cifar10, cifar100 or synthetic.")
-        recipe = Recipe(epochs=1, batch=options.batch, validation=0)
-        named = arithmetic(recipe, device)
-        turns = {"plain": plain(options, dataset, device), f"ours, {named}": ours(options, dataset, device, recipe)}
-        if named != "fp32":
-            turns["ours, fp32"] = ours(options, dataset, device, replace(recipe, precision="fp32"))
-        entries = measure(turns, options)
+        named = arithmetic(Recipe(), device)
+        loops = [PLAIN, OURS, *([OURS_FP32] if named != "fp32" else [])]
+        with contextlib.ExitStack() as stack:
+            turns = {loop: stack.enter_context(process(loop, options)) for loop in loops}
+            entries = measure(turns, options)
         bar = BAR if device.type == "cpu" and named == "bf16" else None
         result_file.write(
-            {"environment": to_mapping(environment), "bar": bar, "loops": [to_mapping(entry) for entry in entries]}
+            {
+                "environment": to_mapping(environment),
+                "arithmetic": named,
+                "bar": bar,
+                "loops": [to_mapping(entry) for entry in entries],
+            }
         )
     except RanDeployError as error:
         sys.stderr.write(f"error: {error.message}\n  fix: {error.fix}\n")
         return error.exit_code
     for entry in entries:
         speed = float(np.median(entry.images_per_s))
+        name = f"ours, {named}" if entry.loop == OURS else entry.loop
         cost = float(np.median(entry.cpu_ms_per_image))
         sys.stdout.write(
-            f"{entry.loop:12s}{speed:10.1f} images/s  × {entry.ratio.text()}; "
+            f"{name:12s}{speed:10.1f} images/s  × {entry.ratio.text()}; "
             f"{cost:8.2f} ms of CPU for an image  × {entry.cpu_ratio.text()}\n"
         )
     said = f"bar {bar}" if bar else "no bar: it is for CPUs that compute in bfloat16, and this is none of them"

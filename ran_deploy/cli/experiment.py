@@ -41,7 +41,9 @@ def experiment_command(
     require("torch", "ran-deploy experiment")
     from ran_deploy.experiments.run import run_experiment
     from ran_deploy.experiments.table import NETWORKS, ORDERINGS, SCHEMA, network_rows, ordering_rows, summary
+    from ran_deploy.train.allocator import keep_freed_memory
 
+    keep_freed_memory()
     folder = Path("runs", name) if out is None else out
     result = run_experiment(
         name,

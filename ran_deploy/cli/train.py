@@ -41,8 +41,10 @@ def train_command(
     On several GPUs or machines: torchrun --nproc-per-node N -m ran_deploy train …
     """
     require("torch", "ran-deploy train")
+    from ran_deploy.train.allocator import keep_freed_memory
     from ran_deploy.train.run import train_network
 
+    keep_freed_memory()
     process = int(os.environ.get("RANK", "0"))  # set by torchrun; the first one alone speaks on stdout
     try:
         result = train_network(
