@@ -1,4 +1,4 @@
-"""One network in every runtime of this CPU, measured in turn, as ratios to a plain ONNX export with intervals.
+"""One network in every runtime of this CPU, measured in turn (A B C C B A …), as ratios to a plain ONNX export.
 
 See benchmarks/README.md. The clock covers one synchronous ``run()`` call, as in ``ran-deploy bench``.
 """
@@ -64,7 +64,7 @@ def arguments(words: list[str]) -> argparse.Namespace:
     parser.add_argument("--calib-data", type=Path, help="real images for INT8; without them it is left out")
     parser.add_argument("--calib-samples", type=int, default=512)
     parser.add_argument("--work", type=Path, default=Path("runs/cpu_runtimes"), help="where the models go")
-    parser.add_argument("--only", help="part of a name: measure just these beside the baseline")
+    parser.add_argument("--only", default="", help="parts of names, between /: measure just these beside the baseline")
     parser.add_argument("--batch", default="1,8,64")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--turn", type=float, default=1.0, help="least timed seconds of each turn")
@@ -103,7 +103,8 @@ def contenders(options: argparse.Namespace) -> list[Contender]:
             Contender(name="ours, OpenVINO INT8", path=int8, runtime="openvino"),
             Contender(name="ours, OpenVINO INT8 and bfloat16", path=int8, runtime="openvino-bf16"),
         ]
-    return [entry for entry in listed if options.only is None or entry is listed[0] or options.only in entry.name]
+    parts = options.only.split("/")
+    return [entry for entry in listed if entry is listed[0] or any(part in entry.name for part in parts)]
 
 
 def measure(options: argparse.Namespace, batch: int, entries: list[Contender]) -> tuple[list[Entry], dict[str, str]]:
@@ -124,7 +125,9 @@ def measure(options: argparse.Namespace, batch: int, entries: list[Contender]) -
             pool, _ = make_pool(session.contract, (batch,), None)
             names.append(entry.name)
             fed.append((session, make_buffers(session.contract, pool, batch)))
-        measured = measure_in_rounds(fed, rounds=options.rounds, turn_s=options.turn, settle_ms=options.settle)
+        measured = measure_in_rounds(
+            fed, rounds=options.rounds, turn_s=options.turn, settle_ms=options.settle, alternate=True
+        )
     plain = {
         session.info.runtime: rounds
         for name, (session, _), rounds in zip(names, fed, measured, strict=True)
